@@ -1,0 +1,42 @@
+# One command for each thing that is done with this tree; each makes what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Written when the environment holds what pyproject.toml asks for; changing that file makes it stale.
+READY := $(VENV)/.ready
+WORKERS ?= auto
+
+.PHONY: demo test lint format types floors check bench clean
+
+demo: $(READY)  ## run a workflow on this machine, with nothing but Python
+	$(BIN)/flowcore run docs/examples/diamond.yaml --backend local -p greeting="hello from make demo"
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -q
+
+lint: $(READY)  ## style and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## put the layout right
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+types: $(READY)  ## mypy --strict
+	$(BIN)/mypy
+
+floors: $(READY)  ## imports only go down, the pure floors stay pure
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_floors.py
+
+check: lint types test  ## all that has to be green before a change is offered
+
+bench: $(READY)  ## microseconds and bytes a node, beside bare asyncio
+	$(BIN)/python benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
