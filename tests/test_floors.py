@@ -21,7 +21,7 @@ FLOORS = (
     "plan",
     "engine",
     "ports catalog artifacts",
-    "runner timers clocks memory status locks catalogs",
+    "runner timers clocks memory status tree locks catalogs",
     "testing service pytest_plugin",
     "cli",
 )
