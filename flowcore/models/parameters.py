@@ -1,0 +1,94 @@
+"""Parameters, and the three lists that hold them: what is passed, declared and produced."""
+
+from __future__ import annotations
+
+from flowcore.models.artifacts import Artifact
+from flowcore.models.base import AnyString, Bool, FreeObject, FreeValue, IntOrString, Model, empty_list
+
+Item = FreeValue
+"""One element of ``withItems``: any JSON value."""
+
+
+class ConfigMapKeySelector(Model):
+    """One key of a ConfigMap."""
+
+    name: str = ""
+    key: str = ""
+    optional: Bool | None = None
+
+
+class ValueFrom(Model):
+    """Where the value of a parameter comes from, and what it is when there is nothing."""
+
+    path: str = ""
+    json_path: str = ""
+    jq_filter: str = ""
+    event: str = ""
+    parameter: str = ""
+    expression: str = ""
+    supplied: FreeObject | None = None
+    config_map_key_ref: ConfigMapKeySelector | None = None
+    default: AnyString | None = None
+
+
+class Parameter(Model):
+    """A named text. Numbers and bools of the document are their text."""
+
+    name: str = ""
+    value: AnyString | None = None
+    default: AnyString | None = None
+    value_from: ValueFrom | None = None
+    global_name: str = ""
+    enum: list[AnyString] = empty_list()
+    description: AnyString | None = None
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the parameter says where its value comes from."""
+        return self.value is not None or self.default is not None or self.value_from is not None
+
+    @property
+    def effective_value(self) -> str | None:
+        """The value, else the default, else the default of ``valueFrom``."""
+        if self.value is not None:
+            return self.value
+        if self.default is not None:
+            return self.default
+        return self.value_from.default if self.value_from else None
+
+
+class _Bindings(Model):
+    parameters: list[Parameter] = empty_list()
+    artifacts: list[Artifact] = empty_list()
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter called ``name``."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+    def artifact(self, name: str) -> Artifact | None:
+        """The artifact called ``name``."""
+        return next((artifact for artifact in self.artifacts if artifact.name == name), None)
+
+
+class Arguments(_Bindings):
+    """What is passed to a workflow, template or hook."""
+
+
+class Inputs(_Bindings):
+    """What a template declares that it takes."""
+
+
+class Outputs(_Bindings):
+    """What a template declares that it produces, and what a node produced."""
+
+    result: str | None = None
+    exit_code: str | None = None
+
+
+class Sequence(Model):
+    """Numbers to loop over: ``count`` of them, or up to ``end``, from ``start``, written with a printf ``format``."""
+
+    count: IntOrString | None = None
+    start: IntOrString | None = None
+    end: IntOrString | None = None
+    format: str = ""
