@@ -1,0 +1,119 @@
+"""Plays a case of the oracle: the run is driven pass by pass in Argo's rhythm, and compared with what the real controller answered.
+
+Runs in which Argo itself hangs, panics or differs from run to run are counted apart. Of a run that Argo never ends although nothing runs any
+more, all that Argo did finish must agree, and ours must end it with a clear Error or Failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowcore.errors import InvalidWorkflow
+from tests.conformance.comparing import Answer, Difference, answer_of, differences
+from tests.conformance.corpus import Case
+from tests.conformance.driving import World, open_run
+from tests.conformance.outcomes import Rules
+from tests.conformance.pods import Life
+from tests.conformance.rows import nodes_of, pods_of, tasks_of, workflow_of
+from tests.conformance.submission import PlainCatalog, documents_of, submitted
+from tests.conformance.verdicts import Verdict
+
+PANICS = ("Workflow operation error", "could not find node named", "nil pointer")
+
+
+def play(case: Case) -> Verdict:
+    """Play and compare."""
+    expected = case.data["expected"]
+    try:
+        life = run_of(case.data)
+    except InvalidWorkflow as error:
+        return _refused(expected, error)
+    if expected.get("parse_error"):
+        return Verdict("failed", f"expected: does not parse: {expected['parse_error']}\n     got: it does", "validity")
+    return _judged(case.data, life)
+
+
+def run_of(data: Mapping[str, Any]) -> Life:
+    """Drive the run of a case to its end; raises InvalidWorkflow."""
+    (document,) = documents_of(data["workflow"])
+    catalog = PlainCatalog(_setup(data))
+    if document.get("kind") != "Workflow":
+        catalog.add(document)
+    world = World(catalog)
+    drive = open_run(submitted(document), world)
+    life = Life(drive, Rules(data.get("rules") or ()), data.get("actions") or (), auto_resume=not data.get("no_auto_resume"))
+    life.play()
+    return life
+
+
+def _setup(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The documents that exist beforehand; one that does not parse does not exist."""
+    documents = []
+    for text in data.get("setup") or ():
+        try:
+            documents += documents_of(text)
+        except InvalidWorkflow:
+            continue
+    return documents
+
+
+def _refused(expected: Mapping[str, Any], error: InvalidWorkflow) -> Verdict:
+    if expected.get("parse_error"):
+        return Verdict("passed")
+    wanted = expected.get("validation_error")
+    texts = [problem.message for problem in error.problems]
+    if wanted in texts:
+        return Verdict("passed")
+    return Verdict("failed", f"expected: {'invalid: ' + wanted if wanted else 'a valid workflow'}\n     got: {error}", "validity")
+
+
+def _judged(data: Mapping[str, Any], life: Life) -> Verdict:
+    expected = data["expected"]
+    kind = kind_of(data)
+    engine = life.drive.engine
+    got = Answer(workflow_of(engine.run), nodes_of(engine.nodes), pods_of(life.drive.log), tasks_of(life.drive.log))
+    if kind == "hangs":
+        return _verdict(_against_hang(expected, got), kind)
+    alternative = answer_of(data["expected_alt"]) if data.get("expected_alt") else None
+    return _verdict(differences(answer_of(expected), got, alternative=alternative), kind)
+
+
+def kind_of(data: Mapping[str, Any]) -> str:
+    """Whether Argo answers clearly, or hangs with nothing left that runs, panics, or differs from run to run."""
+    expected = data["expected"]
+    if data.get("nondeterministic"):
+        return "differs from run to run"
+    if expected.get("stuck") and not _waits_rightly(data):
+        return "hangs"
+    texts = [str((expected.get("workflow") or {}).get("message")), *(str(node.get("message")) for node in expected.get("nodes") or ())]
+    return "panics" if any(panic in text for text in texts for panic in PANICS) else ""
+
+
+def _waits_rightly(data: Mapping[str, Any]) -> bool:
+    """Some work of the case never ends by itself, so waiting for it is right."""
+    rules = Rules(data.get("rules") or ())
+    nodes = {node["name"]: node for node in data["expected"].get("nodes") or ()}
+    for pod in data["expected"].get("pods") or ():
+        node = nodes.get(pod["node"], {})
+        running = (pod.get("outcome") or {}).get("phase", "Running") == "Running"
+        if running and any(
+            rules.find(pod["node"], node.get("templateName", ""), attempt).get("phase") == "Running" for attempt in range(3)
+        ):
+            return True
+    return "200 passes" in data["expected"]["stuck"]
+
+
+def _against_hang(expected: Mapping[str, Any], got: Answer) -> list[Difference]:
+    found = []
+    if got.workflow["phase"] not in ("Error", "Failed"):
+        found.append(Difference("phase", "workflow.phase (Argo hangs)", "Error or Failed", got.workflow["phase"]))
+    elif not got.workflow["message"]:
+        found.append(Difference("workflow", "workflow.message (Argo hangs)", "says why", ""))
+    return [*found, *differences(answer_of(expected), got, finished_only=True)]
+
+
+def _verdict(found: list[Difference], kind: str) -> Verdict:
+    if not found:
+        return Verdict("passed", apart=kind)
+    return Verdict("failed", "\n".join(str(difference) for difference in found), found[0].level, apart=kind)

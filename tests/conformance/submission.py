@@ -1,0 +1,100 @@
+"""Documents made into what a run starts from: the Workflow as ``argo submit`` (or ``submit --from``) would create it, and its catalog."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import flowcore.manifests as manifests
+
+SUFFIX = "x7k2p"
+NAMESPACE = "argo"
+UID = "00000000-0000-0000-0000-000000000001"
+LABEL = "workflows.argoproj.io/"
+TEMPLATE_KINDS = {"WorkflowTemplate": "workflow-template", "ClusterWorkflowTemplate": "cluster-workflow-template"}
+CLUSTER_KINDS = ("ClusterWorkflowTemplate",)
+
+Document = dict[str, Any]
+
+
+def documents_of(text: str) -> list[Document]:
+    """The documents of a YAML text as plain JSON; raises InvalidWorkflow."""
+    return [dict(document.json) for document in manifests.load_documents(text)]
+
+
+class PlainCatalog:
+    """A catalog over a list of documents, as the engine's plan asks for them; each document answers to its kind, namespace and name."""
+
+    def __init__(self, documents: Iterable[Document], namespace: str = NAMESPACE) -> None:
+        self._namespace = namespace
+        self.documents: dict[tuple[str, str, str], Document] = {}
+        for document in documents:
+            self.add(document)
+
+    def add(self, document: Document) -> None:
+        """Put or replace a document."""
+        self.documents[self._key(document["kind"], document["metadata"]["name"], document["metadata"].get("namespace"))] = document
+
+    def remove(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """Take a document away; a missing one is fine."""
+        self.documents.pop(self._key(kind, name, namespace), None)
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
+        """The document, or None."""
+        return self.documents.get(self._key(kind, name, namespace))
+
+    def of_kind(self, kind: str) -> list[Document]:
+        """All documents of a kind."""
+        return [document for (other, _, _), document in self.documents.items() if other == kind]
+
+    def _key(self, kind: str, name: str, namespace: str | None) -> tuple[str, str, str]:
+        return (kind, "" if kind in CLUSTER_KINDS else namespace or self._namespace, name)
+
+
+def submitted(document: Mapping[str, Any], *, scheduled: str = "2026-01-01T00:00:00Z") -> Document:
+    """The Workflow that submitting ``document`` creates: itself with a name, or one made from a template or a CronWorkflow."""
+    document = copy.deepcopy(dict(document))
+    kind = document.get("kind", "Workflow")
+    if kind == "CronWorkflow":
+        document = _from_cron(document, scheduled)
+    elif kind in TEMPLATE_KINDS:
+        document = _from_template(document)
+    metadata = document.setdefault("metadata", {})
+    if not metadata.get("name"):
+        metadata["name"] = metadata.get("generateName", "") + SUFFIX
+    metadata.setdefault("namespace", NAMESPACE)
+    metadata.setdefault("uid", UID)
+    return document
+
+
+def _from_template(template: Document) -> Document:
+    metadata, kind = template["metadata"], template["kind"]
+    reference: Document = {"name": metadata["name"]}
+    if kind == "ClusterWorkflowTemplate":
+        reference["clusterScope"] = True
+    extra = template["spec"].get("workflowMetadata") or {}
+    made: Document = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": metadata["name"], "labels": {LABEL + TEMPLATE_KINDS[kind]: metadata["name"], **(extra.get("labels") or {})}},
+        "spec": {"workflowTemplateRef": reference},
+    }
+    if extra.get("annotations"):
+        made["metadata"]["annotations"] = dict(extra["annotations"])
+    return made
+
+
+def _from_cron(cron: Document, scheduled: str) -> Document:
+    metadata, spec = cron["metadata"], cron["spec"]
+    extra = spec.get("workflowMetadata") or {}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {
+            "name": metadata["name"],
+            "labels": {**(extra.get("labels") or {}), LABEL + "cron-workflow": metadata["name"]},
+            "annotations": {**(extra.get("annotations") or {}), LABEL + "scheduled-time": scheduled},
+        },
+        "spec": spec["workflowSpec"],
+    }
