@@ -11,7 +11,7 @@ the engine for every node.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from flowcore.errors import LimitExceeded
 from flowcore.jsontypes import Json
@@ -56,12 +56,16 @@ __all__ = [
     "unclosed_tag",
 ]
 
-_PLAIN: Final = {strict: Rendering(strict, ARGO_FUNCTIONS) for strict in (LENIENT, ALL, STEPS_AND_TASKS)}
+_LENIENT: Final = Rendering(LENIENT, ARGO_FUNCTIONS)
+_STEPS_AND_TASKS: Final = Rendering(STEPS_AND_TASKS, ARGO_FUNCTIONS)
 
 
 def _rendering(strict: Strictness, functions: Functions, clock: Clock | None) -> Rendering:
-    if clock is None and functions is ARGO_FUNCTIONS and strict in _PLAIN:
-        return _PLAIN[strict]
+    if clock is None and functions is ARGO_FUNCTIONS:
+        if strict is LENIENT:
+            return _LENIENT
+        if strict is STEPS_AND_TASKS:
+            return _STEPS_AND_TASKS
     return Rendering(strict, functions, clock)
 
 
@@ -83,7 +87,7 @@ def substitute(
     """
     if isinstance(value, str):
         parsed = parse_text(value)
-        return value if parsed is None else parsed.render(scope, _rendering(strict, functions, clock))
+        return value if parsed is None else cast("T", parsed.render(scope, _rendering(strict, functions, clock)))
     return compile_tree(value).render(scope, strict=strict, functions=functions, clock=clock)
 
 
@@ -103,7 +107,7 @@ class Compiled(Generic[T]):
         """What ``substitute`` gives for the tree. Parts without changes are shared with it, so treat the result as read-only."""
         if self._spot is None:
             return self.value
-        return self._spot.render(scope, _rendering(strict, functions, clock))  # type: ignore[return-value]  # the tree keeps its shape
+        return cast("T", self._spot.render(scope, _rendering(strict, functions, clock)))
 
 
 def compile_tree(value: T) -> Compiled[T]:
