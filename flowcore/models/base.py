@@ -42,7 +42,7 @@ class Model(BaseModel):
     def to_json(self) -> JsonObject:
         """The document again, as plain JSON: what was given, unknown fields too, and what was filled in since; nothing that is absent."""
         out: JsonObject = {}
-        given, written = self.model_fields_set, _written_names(type(self))
+        given, written = self.model_fields_set, written_names(type(self))
         for name, value in self.__dict__.items():
             if value is None or (name not in given and not isinstance(value, (Model, list, dict))):
                 continue
@@ -55,7 +55,7 @@ class Model(BaseModel):
 
 
 @cache
-def _written_names(model: type[Model]) -> dict[str, str]:
+def written_names(model: type[Model]) -> dict[str, str]:
     """The name in documents of each field of ``model``."""
     return {name: field.alias or name for name, field in model.model_fields.items()}
 
@@ -164,4 +164,5 @@ __all__ = [
     "empty_list",
     "empty_map",
     "number_text",
+    "written_names",
 ]
