@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from flowcore.errors import InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject
+from flowcore.manifests import load_documents
 
 CLUSTER_KINDS = frozenset({"ClusterWorkflowTemplate"})
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -103,8 +104,6 @@ class FolderCatalog(MemoryCatalog):
             raise InvalidWorkflow(problems)
 
     def _read(self, file: Path) -> list[Problem]:
-        from flowcore.manifests import load_documents
-
         try:
             if file.stat().st_size > _MAX_BYTES:
                 return [Problem(f"the file is larger than {_MAX_BYTES >> 20} MiB", file=str(file))]
