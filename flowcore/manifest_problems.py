@@ -67,7 +67,7 @@ def mended(data: JsonObject, error: ValidationError, *, lenient: bool) -> tuple[
 
 def _filler(kind: str) -> Json:
     """Something of the right type: null is absent in a mapping, but has no place in a list."""
-    fillers: dict[str, Json] = {"string_type": "", "list_type": [], "model_type": {}, "dict_type": {}}
+    fillers: dict[str, Json] = {"string_type": "", "list_type": [], "model_type": {}, "dict_type": {}, "env_type": {}, "number_type": 0}
     return fillers.get(kind)
 
 
@@ -76,7 +76,7 @@ def _put(data: Json, path: Path, value: Json) -> None:
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int):
-        holder[last] = value
+        holder[last] = "" if value is None else value
 
 
 def _at(data: Json, path: Path) -> Json:

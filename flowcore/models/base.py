@@ -7,6 +7,7 @@ template is read again for every node of a run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
@@ -73,13 +74,7 @@ def _plain(value: object) -> Json:
 
 def number_text(value: float) -> str:
     """A number as Argo writes it into a text: without exponent and without needless zeros (``1e3`` is ``1000``, ``1.50`` is ``1.5``)."""
-    if isinstance(value, int):
-        return str(value)
-    text = format(value, "f") if value.is_integer() else repr(value)
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        digits = len(mantissa.partition(".")[2]) - int(exponent)
-        text = format(value, f".{max(digits, 0)}f")
+    text = str(value) if isinstance(value, int) else format(Decimal(repr(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
