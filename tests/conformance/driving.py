@@ -51,6 +51,7 @@ class Drive:
 
     engine: Any
     world: World
+    manifest: Mapping[str, Any] = field(default_factory=dict)
     passes: int = 0
     log: list[tuple[int, Command]] = field(default_factory=list)
     waiting: dict[str, Acquire] = field(default_factory=dict)
@@ -128,7 +129,7 @@ def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] =
         created_at=START,
         parameters={},
     )
-    return Drive(engine_module.Engine(plan, rows=rows, run=run), world)
+    return Drive(engine_module.Engine(plan, rows=rows, run=run), world, plan.manifest)
 
 
 def rounded_up(at: datetime) -> datetime:

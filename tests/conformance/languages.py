@@ -244,7 +244,7 @@ def _labelselector(row: Row) -> None:
     got, error = asked(lambda: parse_selector(row["expr"]))
     check_error(row.get("error"), error, where)
     if error is None:
-        answer = {"expect": got.matches(row["input"]), "canonical": got.canonical}
+        answer = {"expect": got.matches(row["input"]), "canonical": str(got)}
         if answer != {key: row[key] for key in answer}:
             differ({key: row[key] for key in answer}, answer, where)
 
