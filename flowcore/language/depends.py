@@ -16,9 +16,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from flowcore.errors import ExpressionError
 
 _NAMES: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?)\.([A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
-_TOKENS: Final = re.compile(
-    r"\s*(?:(&&|\|\||==|!=|!|\(|\))|([A-Za-z0-9_][A-Za-z0-9_]*)\s*\.\s*([A-Za-z0-9_]+)|(.+?))(?=\s|[&|=!()]|$)", re.DOTALL
-)
+_TOKENS: Final = re.compile(r"\s*(?:(&&|\|\||==|!=|[!()])|([A-Za-z0-9_]+)\s*\.\s*([A-Za-z0-9_]+)|([^\s&|=!()]+|\S))")
 _KEYWORDS: Final = frozenset(
     ("in", "or", "and", "not", "matches", "contains", "startsWith", "endsWith", "let", "if", "else", "true", "false", "nil")
 )
@@ -77,7 +75,13 @@ class Depends:
         """
         if not self.tasks and not self.text.strip():
             return True
-        return _compiled(self.text)(results)
+        test = _compiled(self.text)
+        try:
+            return test(results)
+        except KeyError as error:
+            raise ExpressionError(
+                f"unable to evaluate expression '{self.text}': no result of task {error.args[0]}", source=self.text
+            ) from None
 
 
 def parse_depends(text: str) -> Depends:
@@ -177,7 +181,11 @@ class _Parser:
 
     def _equal(self) -> _Test:
         test = self._not()
+        compared = 0
         while operator := self._accept("==", "!="):
+            compared += 1
+            if compared > _DEEPEST:
+                raise self._error(f"more than {_DEEPEST} comparisons in a row")
             test = _same(test, self._not(), operator == "==")
         return test
 

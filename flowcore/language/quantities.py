@@ -196,14 +196,17 @@ def whole_quantity(text: str) -> int:
 
 def rfc3339(time: datetime) -> str:
     """A time as Kubernetes prints it, to the second: ``2024-01-02T03:04:05Z``. Times without a zone are taken as UTC."""
-    return _zoned(time).strftime("%Y-%m-%dT%H:%M:%S") + _offset(time)
+    return _to_the_second(time) + _offset(time)
 
 
 def rfc3339_nano(time: datetime) -> str:
     """A time as Go's RFC3339Nano prints it: fractions of a second only where there are any."""
-    zoned = _zoned(time)
-    fraction = f".{zoned.microsecond:06d}".rstrip("0") if zoned.microsecond else ""
-    return zoned.strftime("%Y-%m-%dT%H:%M:%S") + fraction + _offset(time)
+    fraction = f".{time.microsecond:06d}".rstrip("0") if time.microsecond else ""
+    return _to_the_second(time) + fraction + _offset(time)
+
+
+def _to_the_second(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _zoned(time: datetime) -> datetime:

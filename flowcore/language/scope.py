@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from flowcore.jsontypes import Json
 
@@ -50,7 +50,7 @@ class Scope:
     Layers are cheap: a child copies nothing of its parent, and its environment copies only the maps on the way to its own names.
     """
 
-    __slots__ = ("_base", "_base_stamp", "_environment", "_pending", "_stamp", "parent", "values")
+    __slots__ = ("_base", "_base_stamp", "_environment", "_pending", "_stamp", "parent", "placed", "values")
 
     def __init__(self, values: Mapping[str, Value] | None = None, parent: Scope | None = None) -> None:
         self.values: dict[str, Value] = dict(values) if values else {}
@@ -59,6 +59,7 @@ class Scope:
         self._base: Environment | None = None
         self._base_stamp = 0
         self._pending: list[str] = []
+        self.placed: dict[int, object] = {}  # maps in the environment that are values; held, so that their ids stay theirs
         self._stamp = 0
 
     def lookup(self, key: str) -> Value | MissingType:
@@ -108,16 +109,16 @@ class Scope:
         Where one name is the beginning of another (``workflow.parameters`` and ``workflow.parameters.x``) the shorter one is dropped.
         The result is shared and follows later ``set`` calls: read it, do not keep it.
         """
-        return self._nested()[0]
+        return self.nested()[0]
 
-    def _nested(self) -> tuple[Environment, int]:
-        """The environment and a stamp that changes whenever its content does."""
-        base, base_stamp = self.parent._nested() if self.parent is not None else (None, 0)  # noqa: SLF001 - the same class
+    def nested(self) -> tuple[Environment, int]:
+        """The environment and a number that changes whenever its content does, for the layers above."""
+        base, base_stamp = self.parent.nested() if self.parent is not None else (None, 0)
         environment = self._environment
         if environment is None or base is not self._base or base_stamp != self._base_stamp:
             environment = dict(base) if base is not None else {}
             self._environment, self._base, self._base_stamp = environment, base, base_stamp
-            self._pending = list(self.values)
+            self._pending, self.placed = list(self.values), {}
             self._stamp += 1
         elif self._pending:
             self._stamp += 1
@@ -131,25 +132,26 @@ class Scope:
         """Put ``key`` into the nested maps; maps that still belong to the parent are copied first."""
         *path, last = key.split(".")
         node, shared = environment, base
-        for depth, part in enumerate(path):
+        for part in path:
             below = node.get(part)
             inherited = shared.get(part) if shared is not None else None
-            if not isinstance(below, dict) or self._is_value(below, path[: depth + 1]):
+            if not isinstance(below, dict) or self._is_value(below):
                 below, inherited = {}, None
             elif below is inherited:
                 below = dict(below)
             node[part] = below
             node, shared = below, inherited if isinstance(inherited, dict) else None
         present = node.get(last)
-        if isinstance(present, dict) and not self._is_value(present, [*path, last]):
+        if isinstance(present, dict) and not self._is_value(present):
             return  # longer names are there
         value = self.values[key]
         node[last] = None if value is ABSENT else value
+        if isinstance(value, dict):
+            self.placed[id(value)] = value
 
-    def _is_value(self, found: dict[str, object], path: list[str]) -> bool:
+    def _is_value(self, found: dict[str, object]) -> bool:
         """Whether a map in the environment is itself a value (an artifact, say) and not made of longer names."""
-        key = ".".join(path)
-        return any(cast("object", scope.values.get(key)) is found for scope in self.layers())
+        return any(id(found) in scope.placed for scope in self.layers())
 
 
 def _longest_first(keys: list[str]) -> list[str]:

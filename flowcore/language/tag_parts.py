@@ -15,6 +15,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from flowcore.errors import AbsentOptional, ExpressionError, LimitExceeded, UnresolvedTag
 from flowcore.language.argo_functions import ARGO_FUNCTIONS
+from flowcore.language.delimited import cut
 from flowcore.language.expressions import Expression, compile_expression, to_text
 from flowcore.language.scope import ABSENT, MISSING, Scope
 
@@ -273,12 +274,10 @@ def parse_text(text: str) -> Text | None:
 def _parse(text: str) -> Text | None:
     """Tags end at the first ``}}``; between them, text in angle brackets belongs to the innermost pair."""
     parts: list[str | Tag] = []
-    position = 0
-    while (start := text.find("{{", position)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
-        _parse_angled(text[position:start], parts)
-        parts.append(_tag(text[start + 2 : end], text[start : end + 2]))
-        position = end + 2
-    _parse_angled(text[position:], parts)
+    for literal, source in cut(text, "{{", "}}"):
+        _parse_angled(literal, parts)
+        if source is not None:
+            parts.append(_tag(source, "{{" + source + "}}"))
     return Text(text, tuple(parts)) if any(not isinstance(part, str) for part in parts) else None
 
 
