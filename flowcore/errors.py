@@ -98,6 +98,10 @@ class ArtifactError(FlowError):
     """An artifact could not be read, written, packed or unpacked."""
 
 
+class MissingArtifact(ArtifactError):
+    """Nothing is stored where an artifact should be; an optional input is then left out."""
+
+
 class UnsafeArchive(ArtifactError):
     """An archive that tries to leave its folder, holds links or devices, or is larger than its bounds."""
 

@@ -1,0 +1,42 @@
+"""Drivers: what reads and writes artifacts in stores that a location names in full (an S3 bucket, for instance).
+
+They are found by the entry point group ``flowcore.artifacts``, under the name of the location's field: ``s3``, ``gcs``, ``azure``, ``oss``,
+``hdfs``, or the name of an artifact plugin. An entry point names a callable without arguments that gives a driver.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol, cast
+
+from flowcore.artifacts.secrets import SecretReader
+from flowcore.errors import MissingBackend
+from flowcore.jsontypes import JsonObject
+
+GROUP = "flowcore.artifacts"
+
+
+class ArtifactDriver(Protocol):
+    """Reads and writes in one kind of store. ``location`` is what stands below the field of the artifact, for instance ``{bucket, key, ...}``."""
+
+    async def load(self, location: JsonObject, target: Path, secrets: SecretReader) -> None:
+        """Write the object to the file ``target``, or the objects below a key to a folder. Raises ArtifactError, MissingArtifact."""
+        ...
+
+    async def save(self, location: JsonObject, source: Path, secrets: SecretReader) -> None:
+        """Store the file ``source``, or a folder file by file. Raises ArtifactError."""
+        ...
+
+
+@lru_cache(maxsize=64)
+def find_driver(name: str) -> ArtifactDriver:
+    """The driver called ``name``. Raises MissingBackend naming what to install."""
+    found = list(metadata.entry_points(group=GROUP, name=name))
+    if not found:
+        raise MissingBackend(
+            f"no artifact driver for {name} is installed: install a package with an entry point {name!r} in the group {GROUP!r}, or give the "
+            f"artifact a key alone, which then belongs to the run's own artifact store"
+        )
+    return cast("ArtifactDriver", found[0].load()())

@@ -1,0 +1,103 @@
+"""Where an artifact is: reads Argo's location JSON and loads from or saves to that place.
+
+A location with a key alone belongs to the run's default store (``RunContext.artifacts``). ``raw``, ``http`` and ``git`` need nothing further;
+a location that names a store in full goes to a driver (``drivers.py``). Called by ``staging.py``. Rules: Argo's location order and its
+notion of a complete location, as ``flowcore.models.artifacts`` has them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anyio import to_thread
+
+from flowcore.artifacts import git, http_files
+from flowcore.artifacts.drivers import find_driver
+from flowcore.artifacts.secrets import SecretReader
+from flowcore.errors import ArtifactError
+from flowcore.jsontypes import Json, JsonObject
+from flowcore.models.artifacts import ArtifactLocation
+from flowcore.ports import RunContext
+
+_KEY_FIELDS = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "plugin": "key"}
+_COMPLETE = {
+    "s3": ("endpoint", "bucket"),
+    "gcs": ("bucket",),
+    "oss": ("endpoint", "bucket"),
+    "azure": ("endpoint", "container"),
+    "hdfs": ("addresses",),
+    "plugin": ("name", "configuration"),
+}
+
+
+def location_of(artifact: JsonObject) -> tuple[str, JsonObject] | None:
+    """The kind of place an artifact is in and what is said about it, or None. Of several, the first in Argo's order."""
+    for kind in ArtifactLocation.SEARCH_ORDER:
+        place = artifact.get(kind)
+        if isinstance(place, dict):
+            return kind, place
+    return None
+
+
+def own_key(artifact: JsonObject) -> str | None:
+    """The key in the run's default store, if the artifact is there: its location gives a key and no store."""
+    found = location_of(artifact)
+    if found is None or found[0] not in _KEY_FIELDS:
+        return None
+    kind, place = found
+    key = place.get(_KEY_FIELDS[kind])
+    if not isinstance(key, str) or not key or all(place.get(field) for field in _COMPLETE[kind]):
+        return None
+    return key
+
+
+def has_place(artifact: JsonObject) -> bool:
+    """Whether the artifact's location says enough to load it."""
+    found = location_of(artifact)
+    if found is None:
+        return False
+    kind, place = found
+    needed: Json = place.get({**_KEY_FIELDS, "raw": "data", "git": "repo"}.get(kind, "url"))
+    return bool(needed) or (kind == "raw" and needed is not None)
+
+
+async def load(artifact: JsonObject, target: Path, context: RunContext) -> None:
+    """Bring the artifact, as it is stored, to the new path ``target``. Raises ArtifactError, MissingArtifact, MissingBackend."""
+    found = location_of(artifact)
+    if found is None:
+        raise ArtifactError(f"required artifact '{artifact.get('name', '')}' not supplied")
+    kind, place = found
+    secrets = SecretReader(context.catalog, context.namespace)
+    if kind == "raw":
+        await to_thread.run_sync(target.write_bytes, str(place.get("data") or "").encode("utf-8", "surrogatepass"))
+    elif kind in ("http", "artifactory"):
+        await to_thread.run_sync(http_files.download, place, target, secrets, abandon_on_cancel=True)
+    elif kind == "git":
+        await git.checkout(place, target, secrets)
+    elif (key := own_key(artifact)) is not None:
+        await context.artifacts.load(key, target)
+    else:
+        await find_driver(_driver_name(kind, place)).load(place, target, secrets)
+
+
+async def save(artifact: JsonObject, source: Path, context: RunContext, default_key: str) -> JsonObject:
+    """Store ``source`` where the artifact says, else under ``default_key``; the location as Argo records it, ``{"s3": {"key": ...}}``."""
+    found = location_of(artifact)
+    if found is None or (found[0] in _KEY_FIELDS and not found[1].get(_KEY_FIELDS[found[0]])):
+        await context.artifacts.save(default_key, source)
+        return {"s3": {"key": default_key}}
+    kind, place = found
+    secrets = SecretReader(context.catalog, context.namespace)
+    if kind in ("http", "artifactory"):
+        await to_thread.run_sync(http_files.upload, place, source, secrets, abandon_on_cancel=True)
+    elif (key := own_key(artifact)) is not None:
+        await context.artifacts.save(key, source)
+    elif kind in _KEY_FIELDS:
+        await find_driver(_driver_name(kind, place)).save(place, source, secrets)
+    else:
+        raise ArtifactError(f"the output artifact '{artifact.get('name', '')}' cannot be stored as {kind}, which can only be read")
+    return {kind: place}
+
+
+def _driver_name(kind: str, place: JsonObject) -> str:
+    return str(place.get("name")) if kind == "plugin" else kind
