@@ -1,0 +1,173 @@
+"""The executor that runs nothing: its script says how everything ends, in no time or in as much as the script says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+from flowcore.nodes import NodeId
+from flowcore.ports import Foreseen, ForeseenResume, Invocation, Logged, Outcome, Ready, Reporter, RunContext, Started
+from flowcore_backends.fake.facts import Daemon, Fact, Said
+from flowcore_backends.fake.functions import called
+from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
+from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded
+from flowcore_backends.fake.script import Decision, Script, run_key
+
+_NOW = timedelta(0)
+_UP_AT_ONCE = Daemon(_NOW, "127.0.0.1")
+
+
+class FakeExecutor:
+    """Ends every invocation as its script says; what the script does not speak of succeeds at once.
+
+    ::
+
+        fake = FakeExecutor()
+        fake.when("flip-coin").returns("heads")
+        fake.when("train", epochs=10).takes("2h").outputs(parameters={"accuracy": 0.93})
+        fake.when("deploy").fails(exit_code=2, times=2)
+        fake.when("notify").runs(lambda message: print(message))
+
+    A declared output that no fact speaks of takes its default; without one the node ends in Error with the line to write, or, unless
+    ``strict``, gets a visible placeholder. Artifacts are taken to be there. ``seed`` decides what is left to chance. One executor may serve
+    many runs: each counts for itself. ``record`` keeps every invocation for ``calls``.
+    """
+
+    def __init__(self, *, seed: int = 0, strict: bool = True, record: bool = False) -> None:
+        self.strict = strict
+        self._script = Script(seed)
+        self._recorded: dict[tuple[str, NodeId], Invocation] | None = {} if record else None
+        self._running: dict[tuple[str, NodeId], anyio.CancelScope] = {}
+
+    def when(
+        self,
+        what: Pattern | None = None,
+        /,
+        *,
+        template: Pattern | None = None,
+        node: Pattern | None = None,
+        step: Pattern | None = None,
+        image: Pattern | None = None,
+        attempt: int | None = None,
+        where: Predicate | None = None,
+        inputs: Mapping[str, InputPattern] | None = None,
+        **parameters: InputPattern,
+    ) -> Fact:
+        """A new fact, about the invocations that fit all that is given; with nothing given, about all.
+
+        ``what`` is a template, a node (by name or display name) or a step. Texts may hold ``*`` and ``?``; regular expressions are searched
+        for. ``attempt`` counts from 0. ``where`` is a function of the Invocation. Other keywords are input parameters and their values
+        (``inputs`` for those whose names are taken). Later facts win over earlier ones.
+        """
+        wanted = {**(inputs or {}), **parameters}
+        matcher = Matcher(what=what, template=template, node=node, step=step, image=image, attempt=attempt, where=where, inputs=wanted)
+        return self._script.add(matcher)
+
+    def calls(self, what: Pattern | None = None, **conditions: InputPattern) -> list[Invocation]:
+        """The recorded invocations that fit, as in ``when``, in the order of their start."""
+        matcher = Matcher(what=what, inputs=conditions)
+        return [invocation for invocation in (self._recorded or {}).values() if matcher.matches(invocation)]
+
+    # --- the port -----------------------------------------------------------------------------------------------------------------
+
+    def foresee(self, invocation: Invocation) -> Foreseen | None:
+        """The scripted outcome; None where a function does the work."""
+        if self._recorded is not None:
+            self._recorded.setdefault((invocation.uid, invocation.node), invocation)
+        decision = self._script.decide(invocation)
+        if decision.ending is not None and decision.ending.kind == "runs":
+            return None
+        return self._foreseen(invocation, decision)
+
+    def foresee_resume(self, invocation: Invocation) -> ForeseenResume | None:
+        """Whether somebody is scripted to resume this suspend node."""
+        if self._recorded is not None:
+            self._recorded.setdefault((invocation.uid, invocation.node), invocation)
+        return self._script.resumption(invocation)
+
+    async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
+        """Call the function that stands for the work; or wait, in real time, for the scripted outcome."""
+        key = run_key(invocation.uid, invocation.workflow), invocation.node
+        report(Started(invocation.node))
+        try:
+            with anyio.CancelScope() as scope:
+                self._running[key] = scope
+                return await self._work(invocation, report)
+        finally:
+            self._running.pop(key, None)
+        return killed(invocation)
+
+    async def stop(self, invocation: Invocation, grace: timedelta) -> None:
+        """End what ``run`` waits for, at once: nothing scripted needs time to end."""
+        scope = self._running.get((run_key(invocation.uid, invocation.workflow), invocation.node))
+        if scope is not None:
+            scope.cancel()
+
+    async def close(self, context: RunContext) -> None:
+        """Forget what was counted for the run."""
+        self._script.forget(run_key(context.uid, context.name))
+
+    # --- what happens -------------------------------------------------------------------------------------------------------------
+
+    async def _work(self, invocation: Invocation, report: Reporter) -> Outcome:
+        decision = self._script.decide(invocation)
+        ending = decision.ending
+        if ending is not None and ending.kind == "runs":
+            value = await called(ending, invocation, lambda text: report(_logged(invocation, text)))
+            return value if isinstance(value, Outcome) else self._succeeded(invocation, _merged(value, decision.said))
+        foreseen = self._foreseen(invocation, decision)
+        if foreseen.pod_ip is not None:
+            await anyio.sleep(foreseen.ready_after.total_seconds())
+            report(Ready(invocation.node, foreseen.pod_ip))
+        if foreseen.outcome is None:
+            await anyio.sleep_forever()
+        await anyio.sleep((foreseen.after - foreseen.ready_after).total_seconds())
+        assert foreseen.outcome is not None
+        return foreseen.outcome
+
+    def _foreseen(self, invocation: Invocation, decision: Decision) -> Foreseen:
+        after = decision.said.after or _NOW
+        daemon = decision.daemoned or (_UP_AT_ONCE if invocation.daemon else None)
+        ends = decision.ending is not None or daemon is None
+        outcome = self._outcome(invocation, decision) if ends else None
+        if daemon is None:
+            return Foreseen(outcome, after)
+        return Foreseen(outcome, max(after, daemon.ready_after) if outcome else after, daemon.ready_after, daemon.pod_ip)
+
+    def _outcome(self, invocation: Invocation, decision: Decision) -> Outcome | None:
+        ending = decision.ending
+        match ending.kind if ending else "succeeds":
+            case "hangs":
+                return None
+            case "fails":
+                assert ending is not None
+                return failed(invocation, ending)
+            case "errors":
+                assert ending is not None
+                return broken(invocation, ending.message)
+            case _:
+                return self._succeeded(invocation, decision.said)
+
+    def _succeeded(self, invocation: Invocation, said: Said) -> Outcome:
+        try:
+            return succeeded(invocation, said, strict=self.strict)
+        except NotScripted as error:
+            return broken(invocation, str(error))
+
+    def __repr__(self) -> str:
+        return f"FakeExecutor({len(self._script.facts)} facts)"
+
+
+def _merged(value: Said, said: Said) -> Said:
+    """What a function said, and beside it what the facts say."""
+    result = said.result if value.result is None else value.result
+    return Said(said.after, result, said.parameters | value.parameters, said.artifacts | value.artifacts)
+
+
+def _logged(invocation: Invocation, text: str) -> Logged:
+    return Logged(invocation.node, "main", "stderr", text, datetime.now(UTC))
+
+
+__all__ = ["FakeExecutor"]
