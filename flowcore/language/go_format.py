@@ -12,17 +12,22 @@ from datetime import datetime, timedelta
 from flowcore.language.go_time import time_text
 
 
-def format_float(number: float, *, largest_plain: int = 21) -> str:
-    """A float with the fewest digits that read back the same; exponents below -4 and from ``largest_plain`` on use ``e`` notation."""
+def format_float(number: float, *, smallest_plain: int = -4, largest_plain: int = 21) -> str:
+    """A float with the fewest digits that read back the same; other exponents than the plain ones use ``e`` notation."""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
         return "+Inf" if number > 0 else "-Inf"
     sign, digits, exponent = shortest_digits(number)
-    if exponent < -4 or exponent >= largest_plain:
+    if not smallest_plain <= exponent < largest_plain:
         fraction = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     return sign + plain_digits(digits, exponent)
+
+
+def format_plain(number: float) -> str:
+    """A float with the fewest digits and never an exponent (``strconv.FormatFloat(x, 'f', -1, 64)``)."""
+    return format_float(number, smallest_plain=-400, largest_plain=400)
 
 
 def shortest_digits(number: float) -> tuple[str, str, int]:

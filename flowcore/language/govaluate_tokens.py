@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flowcore.errors import ExpressionError, LimitExceeded
 from flowcore.language.go_format import go_text
+from flowcore.language.go_numbers import parse_float
 from flowcore.language.go_time import ANSIC, DEFAULT_TEXT, KITCHEN, RFC3339, RUBY_DATE, UNIX_DATE, ParsedTime, try_parse_time
 
 MAX_TEXT = 512 * 1024
@@ -238,8 +239,8 @@ class _Reader:
                 raise _problem(f"Unable to parse hex value '{digits}' to uint64\n", source, begin)
             return Token("NUMERIC", float(int(digits, 16)))
         digits = self._run(_is_number_part)
-        number = _go_float(digits)
-        if number is None:
+        number = parse_float(digits)
+        if number is None or number == float("inf"):
             raise _problem(f"Unable to parse numeric value '{digits}' to float64\n", source, begin)
         return Token("NUMERIC", number)
 
@@ -275,14 +276,6 @@ class _Reader:
         if kind is None:
             raise _problem(f"Invalid token: '{symbol}'", self.source, begin)
         return Token(kind, symbol)
-
-
-def _go_float(text: str) -> float | None:
-    """What Go reads as a float, None when it does not; a number too large for a float is an error there."""
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII):
-        return None
-    number = float(text)
-    return None if number in (float("inf"), float("-inf")) else number
 
 
 def _read_date(text: str) -> ParsedTime | None:
