@@ -36,6 +36,16 @@ class World:
             self.locks = _make_locks(self.catalog)
         return self.locks
 
+    def hold(self, holder: str, synchronization: Mapping[str, Any]) -> None:
+        """Somebody else takes locks."""
+        locks = [{"mutex": lock} for lock in synchronization.get("mutexes") or ()]
+        locks += [{"semaphore": lock} for lock in synchronization.get("semaphores") or ()]
+        self.lock_table().acquire(holder, locks, namespace=NAMESPACE, priority=0, created=START)
+
+    def let_go(self, holder: str) -> None:
+        """Somebody else gives back what it held."""
+        self.lock_table().release(holder)
+
 
 def _make_locks(catalog: PlainCatalog) -> Any:
     try:
@@ -51,7 +61,7 @@ class Drive:
 
     engine: Any
     world: World
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    plan: Any = None
     passes: int = 0
     log: list[tuple[int, Command]] = field(default_factory=list)
     waiting: dict[str, Acquire] = field(default_factory=dict)
@@ -129,7 +139,7 @@ def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] =
         created_at=START,
         parameters={},
     )
-    return Drive(engine_module.Engine(plan, rows=rows, run=run), world, plan.manifest)
+    return Drive(engine_module.Engine(plan, rows=rows, run=run), world, plan)
 
 
 def rounded_up(at: datetime) -> datetime:

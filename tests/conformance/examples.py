@@ -56,6 +56,6 @@ def check_run(document: dict[str, Any], catalog: PlainCatalog, expected: dict[st
     drive = open_run(submitted(document), World(catalog))
     Life(drive, Rules(())).play()
     nodes = drive.engine.nodes.values()
-    manifest = part("status", "workflow_with_status")(dict(drive.manifest), drive.engine.run, nodes)
+    manifest = part("status", "workflow_with_status")(dict(drive.plan.manifest), drive.engine.run, nodes)
     for path, matcher in expected.items():
         check(look_up(manifest, path), matcher, f"{path} of {drive.engine.run.name}: {drive.engine.run.message}")

@@ -25,14 +25,14 @@ _EMPTY = (None, "", [], {}, False, 0)
 def look_up(document: Any, path: str) -> Any:
     """The value at ``path`` (``status.nodes['a.b'].x[0].y[name=z]``), or MISSING."""
     value = document
-    for step in _steps(path):
+    for step in steps_of(path):
         value = _step(value, step)
         if value is MISSING:
             return MISSING
     return value
 
 
-def _steps(path: str) -> list[str]:
+def steps_of(path: str) -> list[str]:
     """The steps of a path; what stands in brackets keeps them, so that it is told from a name."""
     steps, rest = [], path
     while rest:
@@ -135,10 +135,11 @@ def _same_elements(value: Any, wanted: Any) -> bool:
 
 
 def _json_equal(value: Any, wanted: Any) -> bool:
-    return equal(_parsed(value), _parsed(wanted))
+    return equal(parsed(value), parsed(wanted))
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
+    """A JSON or YAML text as the value it writes; anything else as it is."""
     if not isinstance(value, str):
         return value
     try:

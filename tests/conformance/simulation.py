@@ -1,0 +1,263 @@
+"""One workflow of a script: its document, the engine over it, and the simulated pods that the script moves."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flowcore.engine.messages import Command, Event, Finished, Invocation, Opened, Outcome, Ready, Start, Started, Stop, Wake, Woken
+from flowcore.errors import InvalidWorkflow
+from flowcore.nodes import NodeId, Phase
+from tests.conformance.answers import part
+from tests.conformance.driving import Drive, World, open_run
+from tests.conformance.matchers import look_up, matches
+from tests.conformance.outcomes import Rules, killed, outcome_of
+from tests.conformance.podviews import AGENT_TYPES, pod_of
+
+TICK = timedelta(milliseconds=10)  # so that time passes between two reconciliations
+
+
+@dataclass
+class SimulatedPod:
+    """A pod that the engine asked for."""
+
+    invocation: Invocation
+    phase: str = "Pending"
+    deleted: bool = False
+    stopped: bool = False
+
+
+@dataclass
+class Settings:
+    """What ``config`` and ``env`` items have set."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """The plan's options that they come to."""
+        options: dict[str, Any] = {}
+        if self.config.get("workflowDefaults"):
+            options["workflow_defaults"] = self.config["workflowDefaults"]
+        if self.env.get("POD_NAMES"):
+            options["pod_name_version"] = self.env["POD_NAMES"]
+        if self.config.get("maxStackDepth") and self.env.get("DISABLE_MAX_RECURSION") != "true":
+            options["max_depth"] = self.config["maxStackDepth"]
+        return options
+
+
+class Simulated:
+    """A workflow that is reconciled when the script says so."""
+
+    def __init__(self, document: dict[str, Any], world: World, settings: Settings) -> None:
+        self.world, self.settings = world, settings
+        self.pods: dict[NodeId, SimulatedPod] = {}
+        self.wakes: dict[NodeId | None, datetime] = {}
+        self.withheld: set[str] = set()
+        self.pending: list[Event] = []
+        self.load(document)
+
+    def load(self, document: Mapping[str, Any]) -> None:
+        """The workflow is now this document, status included; pods stay."""
+        self._document = copy.deepcopy(dict(document))
+        self.drive: Drive | None = None
+        self.refusal = ""
+
+    # --- reconciliation ---
+
+    def operate(self) -> None:
+        """One reconciliation: what happened to pods and what time brought comes in as one batch."""
+        self.world.now += TICK
+        opened = self.drive is None
+        if opened and not self._open():
+            return
+        events: list[Event] = [Opened()] if opened else []
+        held = [event for event in self.pending if isinstance(event, Finished) and event.node in self.withheld]
+        events += [event for event in self.pending if event not in held]
+        self.pending = held
+        due = [node for node, at in self.wakes.items() if at <= self.world.now]
+        for node in due:
+            del self.wakes[node]
+        assert self.drive is not None
+        known = set(self.drive.engine.nodes) if opened else set()
+        for command in self.drive.handle([*events, *(Woken(node) for node in due)]):
+            self._carry_out(command, known)
+
+    def ensure_open(self) -> None:
+        """Put an engine over the document, without reconciling anything."""
+        if self.drive is None and not self._open():
+            raise InvalidWorkflow(self.refusal)
+
+    def prepare(self) -> None:
+        """Merge and resolve; make no nodes."""
+        self.ensure_open()
+
+    def order(self, event: Event) -> None:
+        """Give an order of a user to the run, which carries it out at once."""
+        first = self.drive is None
+        self.ensure_open()
+        assert self.drive is not None
+        known = set(self.drive.engine.nodes) if first else set()
+        for command in self.drive.handle([Opened(), event] if first else [event]):
+            self._carry_out(command, known)
+
+    def absorb(self) -> None:
+        """Take over what pods did so far, so that it shows in the document."""
+        if self.pending:
+            self.operate()
+
+    def _open(self) -> bool:
+        run, rows = None, ()
+        if self._document.get("status", {}).get("phase") or self._document.get("status", {}).get("nodes"):
+            run, rows = part("status", "rows_from_status")(self._document)
+        try:
+            self.drive = open_run(self._document, self.world, run=run, rows=rows, **self.settings.options())
+        except InvalidWorkflow as error:
+            self.refusal = error.problems[0].message
+            return False
+        return True
+
+    def _carry_out(self, command: Command, adopted: set[NodeId]) -> None:
+        if isinstance(command, Start):
+            self._start(command.invocation, adopted)
+        elif isinstance(command, Stop) and command.node in self.pods:
+            self._stop(self.pods[command.node])
+        elif isinstance(command, Wake):
+            self.wakes[command.node] = command.at
+
+    def _start(self, invocation: Invocation, adopted: set[NodeId]) -> None:
+        if invocation.node in self.pods:
+            return
+        if invocation.node in adopted and invocation.node_type not in AGENT_TYPES:
+            lost = Outcome(phase=Phase.ERROR, message="pod deleted")
+            self.pending.append(Finished(invocation.node, lost))
+        else:
+            self.pods[invocation.node] = SimulatedPod(invocation)
+
+    def _stop(self, pod: SimulatedPod) -> None:
+        """A pod that is stopped ends by the next reconciliation; one that never ran is deleted."""
+        if pod.phase in ("Pending", "Running") and not pod.stopped:
+            pod.stopped = True
+            pod.deleted = pod.phase == "Pending"
+            self.pending.append(Finished(pod.invocation.node, killed(pod.invocation)))
+
+    # --- pods ---
+
+    def create_pods_for_running_nodes(self) -> None:
+        """Take the pods of the loaded status as running, from now on."""
+        self.operate()
+        self.pending = [event for event in self.pending if not (isinstance(event, Finished) and event.outcome.message == "pod deleted")]
+
+    def live_pods(self) -> list[SimulatedPod]:
+        """Pods that were created and not deleted; all HTTP and plugin nodes share one agent pod."""
+        pods = [pod for pod in self.pods.values() if not pod.deleted]
+        agents = [pod for pod in pods if pod.invocation.node_type in AGENT_TYPES]
+        return [pod for pod in pods if pod not in agents[1:]]
+
+    def pod_documents(self) -> list[dict[str, Any]]:
+        """The pods as JSON."""
+        spec = self.spec()
+        return [pod_of(pod.invocation, spec) for pod in self.live_pods()]
+
+    def change_pods(self, change: Mapping[str, Any]) -> None:
+        """Move pods to another phase."""
+        for pod in self._selected(change["select"]):
+            phase = change.get("phase")
+            if phase is None or pod.phase == phase:
+                continue
+            pod.phase = phase
+            self.pending += self._events(pod, change)
+
+    def _selected(self, select: Any) -> list[SimulatedPod]:
+        pods = self.live_pods()
+        if select == "all":
+            return pods
+        if "index" in select:
+            return pods[select["index"] : select["index"] + 1]
+        return [pod for pod in pods if pod.invocation.pod_name == select["podName"]]
+
+    def delete_pods(self, select: Any) -> None:
+        """Pods vanish under the workflow."""
+        for pod in self._selected(select):
+            pod.deleted = True
+            members = {
+                name: part("engine.messages", "MemberOutcome")(phase=Phase.ERROR, message="container deleted")
+                for name in _member_names(pod)
+            }
+            self.pending.append(Finished(pod.invocation.node, Outcome(phase=Phase.ERROR, message="pod deleted", members=members)))
+
+    def _events(self, pod: SimulatedPod, change: Mapping[str, Any]) -> list[Event]:
+        node = pod.invocation.node
+        if pod.phase == "Running":
+            return [Started(node, change.get("nodeName")), Ready(node)]
+        if pod.phase == "Succeeded":
+            return [Finished(node, _succeeded(pod.invocation, change.get("outputs")))]
+        if pod.phase in ("Failed", "Error"):
+            message = change.get("message", "")
+            outcome = Outcome(
+                phase=Phase(pod.phase), message=message, exit_code=change.get("exitCode"), host_node_name=change.get("nodeName")
+            )
+            return [Finished(node, outcome)]
+        return []
+
+    # --- what can be looked at ---
+
+    def document(self) -> dict[str, Any]:
+        """The Workflow object, with the status of the run."""
+        if self.drive is None:
+            document = copy.deepcopy(self._document)
+            if self.refusal:
+                phase = "Error" if "not permitted" in self.refusal else "Failed"
+                document["status"] = {"phase": phase, "message": f"invalid spec: {self.refusal}"}
+            return document
+        engine = self.drive.engine
+        document = dict(part("status", "workflow_with_status")(dict(self.drive.plan.manifest), engine.run, engine.nodes.values()))
+        if document["spec"].get("workflowTemplateRef"):  # Argo keeps the merged spec in the status; ours is the plan's
+            stored = {**self.spec(), **{key: document["spec"][key] for key in ("shutdown", "suspend") if key in document["spec"]}}
+            document["status"] = {**document["status"], "storedWorkflowTemplateSpec": stored}
+        return document
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The node table."""
+        return list((self.document().get("status") or {}).get("nodes", {}).values())
+
+    def spec(self) -> dict[str, Any]:
+        """The merged spec."""
+        return dict(self.drive.plan.spec) if self.drive is not None else dict(self._document.get("spec") or {})
+
+    def is_suspended(self) -> bool:
+        """Whether somebody has to resume it."""
+        document = self.document()
+        waiting = any(node["type"] == "Suspend" and node["phase"] == "Running" for node in self.nodes())
+        return waiting or bool(document["spec"].get("suspend"))
+
+    def node_matching(self, select: Mapping[str, Any]) -> dict[str, Any]:
+        """The first node that ``select`` matches."""
+        return next(node for node in self.nodes() if selects(node, select))
+
+
+def selects(node: Mapping[str, Any], select: Mapping[str, Any]) -> bool:
+    """Whether a node matches every path of ``select``."""
+    return all(matches(look_up(node, path), matcher) for path, matcher in select.items())
+
+
+def _member_names(pod: SimulatedPod) -> list[str]:
+    contained: Any = pod.invocation.body.get("containerSet") or {}
+    return [container["name"] for container in contained.get("containers") or ()]
+
+
+def _succeeded(invocation: Invocation, outputs: Mapping[str, Any] | None) -> Outcome:
+    if outputs is None:
+        outcome = outcome_of(invocation, Rules(()))
+        assert outcome is not None
+        return outcome
+    return Outcome(
+        phase=Phase.SUCCEEDED,
+        exit_code=int(outputs.get("exitCode", 0)),
+        result=outputs.get("result"),
+        parameters={parameter["name"]: parameter.get("value", "") for parameter in outputs.get("parameters") or ()},
+        artifacts={artifact["name"]: artifact for artifact in outputs.get("artifacts") or ()},
+    )
