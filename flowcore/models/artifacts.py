@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from flowcore.models.base import Bool, FreeObject, Int32, Model, StringMap, UInt64, alias, empty_list
 
@@ -187,22 +188,23 @@ class ArtifactLocation(Model):
     def has_key(self) -> bool:
         """Whether the place says at least which object is meant, so that a repository can supply the rest."""
         source = self.location
-        return source is not None and type(source) in _KEY and bool(getattr(source, _KEY[type(source)]))
+        key = getattr(source, _KEY[type(source)]) if type(source) in _KEY else ""
+        return bool(urlsplit(key).path if isinstance(source, (HTTPArtifact, ArtifactoryArtifact)) else key)
 
 
-_COMPLETE: dict[type[Model], tuple[str, ...]] = {
+_COMPLETE: dict[type[object], tuple[str, ...]] = {
     S3Artifact: ("endpoint", "bucket", "key"),
     GitArtifact: ("repo",),
     HTTPArtifact: ("url",),
     ArtifactoryArtifact: ("url", "username_secret"),
-    HDFSArtifact: ("addresses", "path"),
-    RawArtifact: ("data",),
+    HDFSArtifact: ("addresses",),
+    RawArtifact: (),
     OSSArtifact: ("bucket", "endpoint", "key"),
     GCSArtifact: ("bucket", "key"),
     AzureArtifact: ("endpoint", "container", "blob"),
     PluginArtifact: ("name", "configuration", "key"),
 }
-_KEY: dict[type[Model], str] = {
+_KEY: dict[type[object], str] = {
     S3Artifact: "key",
     HTTPArtifact: "url",
     ArtifactoryArtifact: "url",

@@ -35,8 +35,8 @@ class Parameter(Model):
     """A named text. Numbers and bools of the document are their text."""
 
     name: str = ""
-    value: AnyString | None = None
     default: AnyString | None = None
+    value: AnyString | None = None
     value_from: ValueFrom | None = None
     global_name: str = ""
     enum: list[AnyString] = empty_list()

@@ -55,8 +55,8 @@ class LifecycleHook(Model):
     """A template that runs when ``expression`` becomes true; the hook called ``exit`` runs at the end."""
 
     template: str = ""
-    template_ref: TemplateRef | None = None
     arguments: Arguments = Field(default_factory=Arguments)
+    template_ref: TemplateRef | None = None
     expression: str = ""
 
 
@@ -65,9 +65,9 @@ class TemplateCall(Model):
 
     name: str = ""
     template: str = ""
-    template_ref: TemplateRef | None = None
     inline: Template | None = None
     arguments: Arguments = Field(default_factory=Arguments)
+    template_ref: TemplateRef | None = None
     with_items: list[Item] | None = None
     with_param: str = ""
     with_sequence: Sequence | None = None
@@ -180,42 +180,38 @@ class HTTP(Model):
 
 
 class Template(Model):
-    """A reusable piece of work: exactly one of the types, what it takes and produces, and how it is run."""
+    """A reusable piece of work: exactly one of the types, what it takes and produces, and how it is run.
+
+    The fields stand in the order in which Argo writes them: the first unresolved tag of a template is the first in this order.
+    """
 
     name: str = ""
     inputs: Inputs = Field(default_factory=Inputs)
     outputs: Outputs = Field(default_factory=Outputs)
+    node_selector: StringMap | None = None
+    affinity: FreeObject | None = None
+    metadata: Metadata = Field(default_factory=Metadata)
+    daemon: Bool | None = None
 
+    steps: list[list[Step]] | None = None
     container: Container | None = None
     container_set: ContainerSet | None = None
-    steps: list[list[Step]] | None = None
-    dag: DAGTemplate | None = None
     script: Script | None = None
     resource: Resource | None = None
-    data: Data | None = None
+    dag: DAGTemplate | None = None
     suspend: Suspend | None = None
+    data: Data | None = None
     http: HTTP | None = None
     plugin: Plugin | None = None
 
+    volumes: list[FreeObject] = empty_list()
+    init_containers: list[UserContainer] = empty_list()
+    sidecars: list[UserContainer] = empty_list()
+    archive_location: ArtifactLocation | None = None
     active_deadline_seconds: IntOrString | None = None
-    timeout: str = ""
-    pending_timeout: str = ""
     retry_strategy: RetryStrategy | None = None
     parallelism: Int64 | None = None
     fail_fast: Bool | None = None
-    daemon: Bool | None = None
-    metadata: Metadata = Field(default_factory=Metadata)
-    annotations: StringMap | None = None
-    synchronization: Synchronization | None = None
-    memoize: Memoize | None = None
-    metrics: Metrics | None = None
-    archive_location: ArtifactLocation | None = None
-    init_containers: list[UserContainer] = empty_list()
-    sidecars: list[UserContainer] = empty_list()
-
-    volumes: list[FreeObject] = empty_list()
-    node_selector: StringMap | None = None
-    affinity: FreeObject | None = None
     tolerations: list[FreeObject] = empty_list()
     scheduler_name: str = ""
     priority_class_name: str = ""
@@ -225,6 +221,12 @@ class Template(Model):
     host_aliases: list[FreeObject] = empty_list()
     security_context: FreeObject | None = None
     pod_spec_patch: str = ""
+    metrics: Metrics | None = None
+    synchronization: Synchronization | None = None
+    memoize: Memoize | None = None
+    timeout: str = ""
+    annotations: StringMap | None = None
+    pending_timeout: str = ""
     pod_resources: FreeObject | None = None
     resource_claims: list[FreeObject] = empty_list()
 

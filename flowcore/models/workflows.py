@@ -141,11 +141,10 @@ class WorkflowSpec(Model):
 
     @property
     def exit_hook(self) -> LifecycleHook | None:
-        """What runs when the workflow has ended: the hook called ``exit``, else ``onExit``."""
-        hook = self.hooks.get("exit")
-        if hook is None and self.on_exit:
+        """What runs when the workflow has ended: ``onExit``, else the hook called ``exit``."""
+        if self.on_exit:
             return LifecycleHook(template=self.on_exit)
-        return hook
+        return self.hooks.get("exit")
 
 
 class _Document(Model):
