@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import anyio
 
@@ -14,6 +15,7 @@ from flowcore_backends.fake.functions import called
 from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
 from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded
 from flowcore_backends.fake.script import Decision, Script, run_key
+from flowcore_backends.fake.stubs import from_stubs
 
 _NOW = timedelta(0)
 _UP_AT_ONCE = Daemon(_NOW, "127.0.0.1")
@@ -40,6 +42,14 @@ class FakeExecutor:
         self._script = Script(seed)
         self._recorded: dict[tuple[str, NodeId], Invocation] | None = {} if record else None
         self._running: dict[tuple[str, NodeId], anyio.CancelScope] = {}
+
+    @classmethod
+    def from_stubs(cls, source: str | Path, *, file: str | None = None, **settings: object) -> FakeExecutor:
+        """The executor that a stub file describes: YAML text, or the Path of a file (``flowcore_backends.fake.stubs`` says what it holds).
+
+        ``settings`` (seed, strict, record) win over the file's. Raises InvalidWorkflow with every problem, its file and line.
+        """
+        return from_stubs(cls, source, file=file, **settings)
 
     def when(
         self,
