@@ -44,11 +44,11 @@ class Strictness:
 
     def demands(self, name: str) -> bool:
         """Whether an expression may not do without ``name``."""
-        return self.everything or name.partition(".")[0] in self.prefixes
+        return self.everything or _base(name) in self.prefixes
 
     def demands_tag(self, key: str) -> bool:
         """Whether a simple tag for ``key`` must have a value; artifacts of steps and tasks are found by other means."""
-        return self.everything or (key.partition(".")[0] in self.prefixes and ".outputs.artifacts." not in key)
+        return self.everything or (_base(key) in self.prefixes and ".outputs.artifacts." not in key)
 
 
 LENIENT: Final = Strictness()
@@ -104,7 +104,7 @@ class SimpleTag:
         completed = self._complete(scope, rendering)
         if completed is not None:
             return completed
-        if rendering.strict.demands_tag(self.key) and (not self.angled or _VARIABLE.fullmatch(self.key)):
+        if rendering.strict.demands_tag(self.key) and (not self.angled or _is_variable(self.key)):
             raise UnresolvedTag(f"failed to resolve {self.whole}", source=self.whole)
         return self.whole
 
@@ -201,11 +201,16 @@ class ExpressionTag:
 
     def _over_known_names(self, environment: Mapping[str, object], rendering: Rendering) -> bool:
         """Whether this is an expression and not, say, a shift: it reads something, and only names that there are or will be."""
-        bases = {name.partition(".")[0] for name in self.names()}
-        return bool(bases) and all(base in environment or base in rendering.functions or base in _ROOTS for base in bases)
+        names = self.names()
+        return bool(names) and all(_is_variable(name) or _base(name) in environment or _base(name) in rendering.functions for name in names)
 
 
-_ROOTS: Final = frozenset({"inputs", "outputs", "workflow", "steps", "tasks", "item", "retries", "lastRetry", "pod", "node"})
+def _is_variable(name: str) -> bool:
+    return _VARIABLE.fullmatch(name) is not None
+
+
+def _base(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _failed(error: ExpressionError, source: str) -> ExpressionError:
