@@ -220,7 +220,7 @@ def _gjson(row: Row) -> None:
     got, error = asked(lambda: get(row["input"], row["expr"]))
     where = f"{row['expr']}   on {row['input']}"
     check_error(None, error, where)
-    came = {"exists": got.exists, "string": got.string, "type": getattr(got, "type", None)}
+    came = {"exists": got.exists, "string": got.string, "type": got.kind}
     wanted = {key: row["expect"][key] for key in came if key in row["expect"]}
     if wanted != {key: came[key] for key in wanted}:
         differ(wanted, came, where)

@@ -59,7 +59,7 @@ def _step(value: Any, step: str) -> Any:
 
 
 def _member(value: Any, key: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or hasattr(value, "get"):
         return value.get(key, MISSING)
     return MISSING
 

@@ -40,7 +40,7 @@ class Script:
             self.world.catalog.add(document)
 
     def _document(self, file: str) -> dict[str, Any]:
-        (document,) = documents_of(self._with_times(self.case.text(file)))
+        (document,) = documents_of(self._with_times(self.case.text(file)), kind="Workflow")
         return submitted(document)
 
     def _with_times(self, text: str) -> str:

@@ -18,9 +18,12 @@ CLUSTER_KINDS = ("ClusterWorkflowTemplate",)
 Document = dict[str, Any]
 
 
-def documents_of(text: str) -> list[Document]:
-    """The documents of a YAML text as plain JSON; raises InvalidWorkflow."""
-    return [dict(document.json) for document in manifests.load_documents(text)]
+def documents_of(text: str, *, kind: str | None = None) -> list[Document]:
+    """The documents of a YAML text as plain JSON, read as leniently as Argo's controller reads; ``kind`` is for documents that name none.
+
+    Raises InvalidWorkflow.
+    """
+    return [dict(document.json) for document in manifests.load_documents(text, allow_unknown=True, kind=kind)]
 
 
 class PlainCatalog:
