@@ -22,7 +22,7 @@ from flowcore.language.scope import ABSENT, MISSING, Scope
 LONGEST_TEXT: Final = 64 * 1024 * 1024
 """Texts longer than this, in characters, are not made."""
 
-Functions: TypeAlias = Mapping[str, object]
+Functions: TypeAlias = Mapping[str, Callable[..., object] | Mapping[str, object]]
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -192,7 +192,10 @@ class ExpressionTag:
         except LimitExceeded:
             raise
         except ExpressionError as error:
-            if tolerant or scope.has_placeholders():
+            unknown = _UNKNOWN_NAME.match(error.message)
+            if unknown is not None and rendering.strict.demands(unknown[1]):
+                raise UnresolvedTag(f"failed to evaluate expression: {unknown[1]} is missing", source=self.source) from error
+            if tolerant or unknown is not None or scope.has_placeholders():
                 return self.whole
             raise _failed(error, self.source) from error
         if tolerant or scope.has_placeholders():
@@ -200,9 +203,15 @@ class ExpressionTag:
         raise ExpressionError(f'failed to evaluate expression "{self.source}"', source=self.source)
 
     def _over_known_names(self, environment: Mapping[str, object], rendering: Rendering) -> bool:
-        """Whether this is an expression and not, say, a shift: it reads something, and only names that there are or will be."""
+        """Whether this is an expression and not, say, a shift: it reads or calls something, and only reads what there is or will be."""
         names = self.names()
-        return bool(names) and all(_is_variable(name) or _base(name) in environment or _base(name) in rendering.functions for name in names)
+        return bool(names or _CALL.search(self.source)) and all(
+            _is_variable(name) or _base(name) in environment or _base(name) in rendering.functions for name in names
+        )
+
+
+_CALL: Final = re.compile(r"\b(?:asInt|asFloat|toJson|jsonpath|sprig\s*\.\s*\w+)\s*\(")
+_UNKNOWN_NAME: Final = re.compile(r"unknown name (\w+)")
 
 
 def _is_variable(name: str) -> bool:
