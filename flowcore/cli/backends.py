@@ -1,0 +1,67 @@
+"""Executors by name: whatever is installed under the entry points ``flowcore.executors``, ours or somebody else's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import cast
+
+from flowcore.errors import MissingBackend, UsageError
+from flowcore.ports import Executor
+
+GROUP = "flowcore.executors"
+# What `auto` takes: the first of these that is installed.
+_PREFERRED = ("local",)
+
+
+def executor_named(name: str, *, stubs: Path | None = None, **settings: object) -> Executor:
+    """The executor called ``name`` (``auto``: the embedded default), made with those of ``settings`` that it knows.
+
+    ``stubs`` is a file for executors that can be scripted. Raises MissingBackend when there is none of that name or when it cannot be
+    loaded, and UsageError for stubs that the executor has no use for.
+    """
+    make = _loaded(_entry(name))
+    if stubs is None:
+        return cast("Executor", make(**_known(make, settings)))
+    from_stubs = getattr(make, "from_stubs", None)
+    if from_stubs is None:
+        raise UsageError(f"--stubs: the backend {name!r} cannot be scripted; --backend fake can")
+    return cast("Executor", from_stubs(stubs, **_known(make, settings)))
+
+
+def installed() -> list[str]:
+    """The names of all executors that are installed."""
+    return sorted(_points())
+
+
+def _points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _entry(name: str) -> EntryPoint:
+    points = _points()
+    wanted = next((one for one in _PREFERRED if one in points), name) if name == "auto" else name
+    if wanted not in points:
+        there = ", ".join(sorted(points)) or "none"
+        raise MissingBackend(f"there is no backend {wanted!r}; installed are: {there}")
+    return points[wanted]
+
+
+def _loaded(point: EntryPoint) -> Callable[..., object]:
+    try:
+        return cast("Callable[..., object]", point.load())
+    except ImportError as error:
+        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error}): pip install 'flowcore[{point.name}]'") from error
+    except AttributeError as error:
+        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error})") from error
+
+
+def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str, object]:
+    """Those of ``settings`` that ``make`` takes; what is None was not given."""
+    takes = inspect.signature(make).parameters
+    return {name: value for name, value in settings.items() if name in takes and value is not None}
+
+
+__all__ = ["GROUP", "executor_named", "installed"]

@@ -1,0 +1,153 @@
+"""What the user gave on the command line, read: documents from files and standard input, parameters, artifacts and the catalog.
+
+Everything that is wrong becomes a FlowError; ``flowcore.cli.app`` prints it and exits with status 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowcore import yaml
+from flowcore.catalogs import FolderCatalog, MemoryCatalog
+from flowcore.errors import InvalidWorkflow, Problem, UsageError
+from flowcore.jsontypes import Json, json_text
+from flowcore.manifests import Document, load_documents
+from flowcore.models import Workflow
+
+_STDIN = "-"
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+
+
+@dataclass
+class Given:
+    """The documents of some files: workflows to run, and all else, which goes to the catalog."""
+
+    workflows: list[Document] = field(default_factory=list)
+    others: list[Document] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is doubtful in the documents, each with its place."""
+        return [document.placed(problem) for document in (*self.workflows, *self.others) for problem in document.problems]
+
+
+def documents_of(files: Iterable[str], *, strict: bool = False) -> list[Document]:
+    """Every document of ``files`` (``-`` is standard input; folders with all that is below them). Raises InvalidWorkflow for all at once."""
+    found: list[Document] = []
+    problems: list[Problem] = []
+    for name in files:
+        for source in _sources(name):
+            try:
+                given = source if isinstance(source, Path) else _standard_input()
+                found += load_documents(given, file=None if isinstance(source, Path) else "standard input", strict=strict)
+            except InvalidWorkflow as error:
+                problems += error.problems
+    if problems:
+        raise InvalidWorkflow(problems)
+    return found
+
+
+def given_by(files: Sequence[str], *, strict: bool = False) -> Given:
+    """The documents of ``files``, sorted by what is done with them. Raises InvalidWorkflow if there is nothing to run."""
+    given = Given()
+    for document in documents_of(files, strict=strict):
+        (given.workflows if isinstance(document.model, Workflow) else given.others).append(document)
+    if not given.workflows:
+        kinds = ", ".join(sorted({document.kind for document in given.others})) or "nothing"
+        names = ", ".join("standard input" if name == _STDIN else name for name in files)
+        raise InvalidWorkflow([Problem(f"there is no Workflow to run: found {kinds}", file=names, rule="kind")])
+    return given
+
+
+def catalog_of(given: Given, templates: Iterable[Path], resources: Iterable[Path]) -> MemoryCatalog:
+    """What runs may refer to: documents beside the workflows, and those of the files and folders given for it."""
+    catalog = FolderCatalog([*templates, *resources])
+    for document in given.others:
+        catalog.add(document.json)
+    return catalog
+
+
+def parameters_of(assignments: Iterable[str], file: str | None) -> dict[str, str]:
+    """The parameters of a file and of ``name=value`` texts, which win. Raises UsageError."""
+    return (_parameters_in(file) if file is not None else {}) | dict(assignment(text, "-p") for text in assignments)
+
+
+def artifacts_of(assignments: Iterable[str]) -> dict[str, Path]:
+    """The files and folders of ``name=path`` texts. Raises UsageError for what is not there."""
+    found = {name: Path(path) for name, path in (assignment(text, "--artifact") for text in assignments)}
+    for name, path in found.items():
+        if not path.exists():
+            raise UsageError(f"--artifact {name}={path}: there is no such file or folder")
+    return found
+
+
+def assignment(text: str, option: str) -> tuple[str, str]:
+    """The two sides of ``name=value``; the value may hold more of those signs. Raises UsageError."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise UsageError(f"{option} {text}: write {option} name=value")
+    return name, value
+
+
+def _parameters_in(name: str) -> dict[str, str]:
+    """A mapping of names to values, YAML or JSON; what is no text is written as JSON."""
+    label = "standard input" if name == _STDIN else name
+    text = _standard_input() if name == _STDIN else _file_text(Path(name))
+    documents = yaml.read(text, file=label)
+    values = documents[0].json if len(documents) == 1 else None
+    if not isinstance(values, dict):
+        raise UsageError(f"--parameter-file {label}: must hold one mapping of names to values")
+    return {key: _as_text(value) for key, value in values.items()}
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _sources(name: str) -> list[Path | str]:
+    path = Path(name)
+    if name == _STDIN or not path.is_dir():
+        return [_STDIN] if name == _STDIN else [path]
+    return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+
+
+def _file_text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return _decoded(stream.read(yaml.Limits().json_size + 1), str(path))
+    except OSError as error:
+        raise InvalidWorkflow([Problem(f"cannot be read: {error.strerror}", file=str(path), rule="file")]) from None
+
+
+def _standard_input() -> str:
+    return _decoded(sys.stdin.buffer.read(yaml.Limits().json_size + 1), "standard input")
+
+
+def _decoded(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidWorkflow([Problem(f"not text in UTF-8 (byte {error.start})", file=file, rule="yaml")]) from None
+
+
+def saved_workflow(name: str) -> dict[str, Json]:
+    """A Workflow object with its status from a file, which may be far larger than what people write. Raises InvalidWorkflow."""
+    label = "standard input" if name == _STDIN else name
+    text = _standard_input() if name == _STDIN else _file_text(Path(name))
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        document = None
+    if document is None:
+        documents = yaml.read(text, file=label)
+        document = documents[0].json if len(documents) == 1 else None
+    if not isinstance(document, dict) or document.get("kind", "Workflow") != "Workflow":
+        raise InvalidWorkflow([Problem("must hold one Workflow with its status", file=label, rule="kind")])
+    return document
+
+
+__all__ = ["Given", "artifacts_of", "assignment", "catalog_of", "documents_of", "given_by", "parameters_of", "saved_workflow"]
