@@ -189,7 +189,14 @@ class ArtifactLocation(Model):
         """Whether the place says at least which object is meant, so that a repository can supply the rest."""
         source = self.location
         key = getattr(source, _KEY[type(source)]) if type(source) in _KEY else ""
-        return bool(urlsplit(key).path if isinstance(source, (HTTPArtifact, ArtifactoryArtifact)) else key)
+        return bool(_url_path(key) if isinstance(source, (HTTPArtifact, ArtifactoryArtifact)) else key)
+
+
+def _url_path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 _COMPLETE: dict[type[object], tuple[str, ...]] = {

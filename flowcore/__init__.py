@@ -1,0 +1,80 @@
+"""flowcore runs, tests and embeds Argo-style workflows anywhere: a pure-Python workflow engine on asyncio and trio.
+
+import flowcore
+from flowcore_backends.local import LocalExecutor
+
+result = flowcore.run_sync("workflow.yaml", executor=LocalExecutor())
+print(result.phase, result.outputs.parameters)
+"""
+
+from __future__ import annotations
+
+from flowcore.catalogs import FolderCatalog, MemoryCatalog
+from flowcore.clocks import RealClock, VirtualClock
+from flowcore.engine.engine import Engine
+from flowcore.errors import (
+    ExecutorError,
+    ExpressionError,
+    FlowError,
+    InternalError,
+    InvalidWorkflow,
+    MissingBackend,
+    Problem,
+    StoreError,
+    UsageError,
+    WorkflowFailed,
+)
+from flowcore.manifests import dump_workflow, load_workflow
+from flowcore.models import ClusterWorkflowTemplate, CronWorkflow, Template, Workflow, WorkflowTemplate
+from flowcore.nodes import Node, NodeType, Phase, WorkflowPhase
+from flowcore.plan.plan import Plan, PlanOptions, compile_plan
+from flowcore.plan.validate import validate
+from flowcore.ports import Executor, Invocation, Logged, Outcome, Store
+from flowcore.results import RunResult
+from flowcore.runner import NodeChanged, Run, RunChanged
+from flowcore.running import open_run, run, run_sync
+
+__all__ = [
+    "ClusterWorkflowTemplate",
+    "CronWorkflow",
+    "Engine",
+    "Executor",
+    "ExecutorError",
+    "ExpressionError",
+    "FlowError",
+    "FolderCatalog",
+    "InternalError",
+    "InvalidWorkflow",
+    "Invocation",
+    "Logged",
+    "MemoryCatalog",
+    "MissingBackend",
+    "Node",
+    "NodeChanged",
+    "NodeType",
+    "Outcome",
+    "Phase",
+    "Plan",
+    "PlanOptions",
+    "Problem",
+    "RealClock",
+    "Run",
+    "RunChanged",
+    "RunResult",
+    "Store",
+    "StoreError",
+    "Template",
+    "UsageError",
+    "VirtualClock",
+    "Workflow",
+    "WorkflowFailed",
+    "WorkflowPhase",
+    "WorkflowTemplate",
+    "compile_plan",
+    "dump_workflow",
+    "load_workflow",
+    "open_run",
+    "run",
+    "run_sync",
+    "validate",
+]

@@ -1,0 +1,350 @@
+"""DAG nodes: a task starts when its ``depends`` holds, and is omitted when it does not (argo-semantics 5.3, 5.4).
+
+``advance`` looks at the tasks that changed and at those whose dependencies are done, dependencies first. A task is *settled* when it and all
+that belongs to it (hooks, exit handlers) are fulfilled; only then are its dependents looked at. When nothing is open any more
+``rules.dag_phase`` gives the verdict. Loops are in ``fanout.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowcore.engine import daemons, gates, hooks, limits, outputs, rules
+from flowcore.engine.behaviors import fanout
+from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep, continues_on, resolve_call
+from flowcore.engine.dag_scope import build_frame, scope_of_outputs, scope_of_task
+from flowcore.engine.execute import Executing, display_name_of
+from flowcore.engine.frames import DagFrame, Frame
+from flowcore.engine.outbound import outbound_nodes
+from flowcore.engine.turn import Turn
+from flowcore.errors import ExpressionError
+from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.language.depends import TaskResults
+from flowcore.language.when import evaluate_when
+from flowcore.nodes import Node, NodeId, NodeType, Phase, Shutdown
+from flowcore.plan.arguments import Processed
+from flowcore.plan.expansion import is_loop
+from flowcore.plan.templates import Base, Holder
+
+OMITTED = "omitted: depends condition not met"
+
+
+class DagRunning:
+    """The behavior of DAG nodes; it executes tasks through ``executing``."""
+
+    def __init__(self, executing: Executing) -> None:
+        self.executing = executing
+
+    def begin(self, turn: Turn, call: Call, base: Base, processed: Processed, node: Node | None) -> Node:
+        """Make the node, and start the tasks that depend on nothing."""
+        if node is None:
+            node = turn.create(call, NodeType.DAG, Phase.RUNNING, inputs=processed.inputs, display_name=display_name_of(processed.body))
+        frame = build_frame(turn, call, base, processed, node)
+        turn.state.frames[node.id] = frame
+        for name in frame.order:
+            existing = turn.by_name(f"{node.name}.{name}")
+            if existing is not None:
+                self._note(frame, name, existing.id)
+            self._nominate(frame, name)
+        return self.advance(turn, frame)
+
+    def advance(self, turn: Turn, frame: Frame) -> Node:
+        """Look at what changed, then start what may start; give the verdict when nothing is open."""
+        assert isinstance(frame, DagFrame)  # noqa: S101 - the dispatch table says so
+        for child in turn.state.dirty.pop(frame.node, {}):
+            if child in frame.task_of:
+                self._nominate(frame, frame.task_of[child])
+        try:
+            blocked = self._visit(turn, frame)
+        except CallFailed as error:
+            turn.mark(frame.node, Phase.ERROR, error.message)
+            self._finish(turn, frame)
+            raise
+        if turn.row(frame.node).phase.fulfilled:  # failFast
+            return self._finish(turn, frame)
+        if blocked:
+            limits.block(turn, frame.node)
+        return self._assess(turn, frame)
+
+    def _visit(self, turn: Turn, frame: DagFrame) -> bool:
+        """Look at each candidate, dependencies first; whether some wait for a free slot."""
+        blocked: list[str] = []
+        while frame.candidates:
+            name = frame.candidates.pop()
+            try:
+                self._look_at(turn, frame, name)
+            except NotNow:
+                blocked.append(name)
+        for name in blocked:
+            self._nominate(frame, name)
+        return bool(blocked)
+
+    def _nominate(self, frame: DagFrame, name: str) -> None:
+        if name in frame.order:
+            frame.candidates.add(name, frame.order[name])
+
+    def _look_at(self, turn: Turn, frame: DagFrame, name: str) -> None:
+        node = turn.by_name(self._node_name(turn, frame, name))
+        if node is None:
+            self._consider(turn, frame, name)
+            return
+        was_settled = node.id not in frame.unsettled
+        if not node.phase.fulfilled:
+            node = self._move_on(turn, frame, name, node)
+        if self._attend(turn, frame, name, node):
+            frame.unsettled.pop(node.id, None)
+            if not was_settled or node.daemoned:
+                for dependent in frame.dependents.get(name, ()):
+                    self._nominate(frame, dependent)
+        else:
+            frame.unsettled[node.id] = None
+
+    # --- one task -----------------------------------------------------------------------------------------------------------------
+
+    def _node_name(self, turn: Turn, frame: DagFrame, name: str) -> str:
+        return f"{turn.row(frame.node).name}.{name}"
+
+    def _note(self, frame: DagFrame, name: str, node: NodeId) -> None:
+        frame.task_of[node] = name
+        frame.unsettled[node] = None
+
+    def _consider(self, turn: Turn, frame: DagFrame, name: str) -> None:
+        """Start, omit or leave alone a task that has no node yet."""
+        try:
+            proceed = self._depends(turn, frame, name)
+        except ExpressionError as error:
+            self._make(turn, frame, name, Phase.ERROR, str(error))
+            return
+        if proceed is None:
+            return
+        if not proceed:
+            self._make(turn, frame, name, Phase.OMITTED, OMITTED)
+            return
+        try:
+            scope = scope_of_task(turn, frame, name)
+            task = resolve_call(frame.tasks[name], scope)
+            if is_loop(task):
+                group = fanout.begin(turn, frame, task, scope)
+                if group is None:
+                    self._make(turn, frame, name, Phase.SKIPPED, "Skipped, empty params")
+                else:
+                    self._note(frame, name, group)
+                    self._connect(turn, frame, name, group)
+                    self._expand(turn, frame, name, group)
+                return
+        except ExpressionError as error:
+            self._make(turn, frame, name, Phase.ERROR, str(error))
+            return
+        self._start(turn, frame, name, task)
+
+    def _depends(self, turn: Turn, frame: DagFrame, name: str) -> bool | None:
+        """Whether the task's ``depends`` holds; None while a dependency is not done. Raises ExpressionError."""
+        logic = frame.logic[name]
+        if logic is None:
+            return True
+        results: dict[str, TaskResults] = {}
+        for dependency in frame.dependencies[name]:
+            node = turn.by_name(self._node_name(turn, frame, dependency))
+            if node is None or not node.fulfilled or not self._belongings_fulfilled(turn, node):
+                return None
+            results[dependency] = _results(turn, node)
+        return logic.evaluate(results)
+
+    def _belongings_fulfilled(self, turn: Turn, node: Node) -> bool:
+        children = map(turn.get, turn.children(node.id))
+        return all(child.fulfilled for child in children if child is not None and child.hooked and child.owner == node.id)
+
+    def _make(self, turn: Turn, frame: DagFrame, name: str, phase: Phase, message: str) -> None:
+        """Make the node of a task that does not run."""
+        node = turn.create(self._call(turn, frame, frame.tasks[name]), NodeType.SKIPPED, phase, message=message)
+        self._note(frame, name, node.id)
+        self._connect(turn, frame, name, node.id)
+        self._nominate(frame, name)
+
+    def _call(self, turn: Turn, frame: DagFrame, task: JsonObject) -> Call:
+        return Call(
+            name=self._node_name(turn, frame, text_of(task, "name")),
+            holder=Holder.of(task, caller="tasks"),
+            arguments=object_of(task, "arguments"),
+            base=frame.base,
+            boundary=frame.node,
+            owner=frame.node,
+            on_exit=frame.call.on_exit,
+        )
+
+    def _connect(self, turn: Turn, frame: DagFrame, name: str, node: NodeId) -> None:
+        """Hang a task below the DAG, or below where its dependencies led to."""
+        names = frame.dependencies[name]
+        if not names:
+            turn.connect(frame.node, node)
+            return
+        parents = [turn.by_name(self._node_name(turn, frame, dependency)) for dependency in names]
+        turn.connect_all([leaf for parent in parents if parent is not None for leaf in outbound_nodes(turn, parent.id)], node)
+
+    def _start(self, turn: Turn, frame: DagFrame, name: str, task: JsonObject) -> None:
+        condition = text_of(task, "when")
+        try:
+            proceed = not condition or evaluate_when(condition)
+        except ExpressionError as error:
+            self._make(turn, frame, name, Phase.ERROR, str(error))
+            return
+        if not proceed:
+            self._make(turn, frame, name, Phase.SKIPPED, f"when '{condition}' evaluated false")
+            return
+        call = self._call(turn, frame, task)
+        try:
+            self.executing.execute(turn, call)
+        except TooDeep:
+            pass
+        except CallFailed as error:
+            turn.mark(turn.id_of(call.name), Phase.ERROR, f"task '{call.name}' errored: {error.message}")
+        node = turn.row(turn.id_of(call.name))
+        self._note(frame, name, node.id)
+        self._connect(turn, frame, name, node.id)
+        self._nominate(frame, name)
+
+    def _move_on(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> Node:
+        """Move on a task that has begun."""
+        if node.type is NodeType.TASK_GROUP:
+            if name not in frame.loops:
+                self._reopen_loop(turn, frame, name, node)
+            self._expand(turn, frame, name, node.id)
+            return turn.row(node.id)
+        known = turn.state.frames.get(node.id)
+        try:
+            if known is not None:
+                self.executing.go_on_deeper(turn, known, node)
+            elif turn.reopened:
+                task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name))
+                self.executing.execute(turn, self._call(turn, frame, task))
+        except (CallFailed, ExpressionError) as error:
+            message = error.message if isinstance(error, CallFailed) else str(error)
+            turn.mark(node.id, Phase.ERROR, f"task '{node.name}' errored: {message}")
+        except TooDeep:
+            pass
+        return turn.row(node.id)
+
+    def _reopen_loop(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
+        scope = scope_of_task(turn, frame, name)
+        try:
+            fanout.begin(turn, frame, resolve_call(frame.tasks[name], scope), scope)
+        except ExpressionError as error:
+            turn.mark(node.id, Phase.ERROR, str(error))
+
+    def _expand(self, turn: Turn, frame: DagFrame, name: str, group: NodeId) -> None:
+        place = self._place(turn, frame, name, turn.row(group))
+        fanout.advance(self.executing, turn, frame, name, group, place)
+        if turn.row(group).phase.fulfilled:
+            self._nominate(frame, name)
+
+    # --- hooks --------------------------------------------------------------------------------------------------------------------
+
+    def _place(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> hooks.Place:
+        scope = scope_of_task(turn, frame, name).child({f"tasks.{name}.status": str(node.phase)})
+        return hooks.Place(frame.node, frame.base, scope, "tasks", name)
+
+    def _attend(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> bool:
+        """Run what belongs to a task; whether the task is settled."""
+        task = frame.tasks[name]
+        hooked = object_of(task, "hooks")
+        if not hooked and not text_of(task, "onExit"):
+            return node.fulfilled
+        try:
+            place = self._place(turn, frame, name, node)
+            if (node.fulfilled or node.phase is Phase.RUNNING) and not hooks.run_hooks(self.executing, turn, task, node, place):
+                return False
+            if not node.fulfilled:
+                return False
+            if not node.phase.completed:
+                return True
+            handler = hooks.exit_hook(task, turn.state.arguments())
+            return hooks.run_exit_handler(self.executing, turn, handler, turn.row(node.id), place)
+        except (CallFailed, ExpressionError) as error:
+            message = error.message if isinstance(error, CallFailed) else str(error)
+            if name in frame.targets:
+                raise CallFailed(message) from None
+            turn.mark(node.id, Phase.ERROR, message)
+            return True
+
+    # --- ends ---------------------------------------------------------------------------------------------------------------------
+
+    def _assess(self, turn: Turn, frame: DagFrame) -> Node:
+        shutdown = turn.run.shutdown is not Shutdown.NONE and not frame.call.on_exit
+        if shutdown and not self._exit_handlers_running(turn, frame):
+            phase = Phase.FAILED
+        elif frame.unsettled:
+            return turn.row(frame.node)
+        else:
+            phase = self._verdict(turn, frame)
+        match phase:
+            case Phase.RUNNING:
+                return turn.row(frame.node)
+            case Phase.SUCCEEDED:
+                return self._succeed(turn, frame)
+        self._set_outbound(turn, frame)
+        turn.mark(frame.node, phase)
+        return self._finish(turn, frame)
+
+    def _exit_handlers_running(self, turn: Turn, frame: DagFrame) -> bool:
+        for name in frame.targets:
+            handler = turn.by_name(hooks.exit_name(self._node_name(turn, frame, name)))
+            if handler is not None and not handler.fulfilled:
+                return True
+        return False
+
+    def _verdict(self, turn: Turn, frame: DagFrame) -> Phase:
+        dag = object_of(frame.processed.body, "dag")
+        ids = {turn.id_of(self._node_name(turn, frame, name)): name for name in frame.targets}
+        return rules.dag_phase(
+            turn.children(frame.node),
+            list(ids),
+            turn.state.nodes,
+            turn.children,
+            fail_fast=dag.get("failFast") is not False,
+            continues=lambda node, phase: continues_on(frame.tasks.get(ids[node], {}), phase),
+        )
+
+    def _succeed(self, turn: Turn, frame: DagFrame) -> Node:
+        scope = scope_of_outputs(turn, frame)
+        for name in frame.tasks:
+            node = turn.by_name(self._node_name(turn, frame, name))
+            if node is not None:
+                outputs.export(turn, node.outputs)
+        made = outputs.of_template(frame.processed.body, scope)
+        if made is not None:
+            turn.put(replace(turn.row(frame.node), outputs=made))
+        self._set_outbound(turn, frame)
+        turn.mark(frame.node, Phase.SUCCEEDED)
+        gates.remember(turn, turn.row(frame.node))
+        return self._finish(turn, frame)
+
+    def _set_outbound(self, turn: Turn, frame: DagFrame) -> None:
+        nodes = (turn.by_name(self._node_name(turn, frame, name)) for name in frame.targets)
+        leaves = [leaf for node in nodes if node is not None for leaf in outbound_nodes(turn, node.id)]
+        turn.put(replace(turn.row(frame.node), outbound=tuple(leaves)))
+
+    def _finish(self, turn: Turn, frame: DagFrame) -> Node:
+        daemons.end_beneath(turn, frame.node)
+        turn.state.frames.pop(frame.node, None)
+        return turn.row(frame.node)
+
+
+def _results(turn: Turn, node: Node) -> TaskResults:
+    any_succeeded = all_failed = False
+    if node.type is NodeType.TASK_GROUP:
+        phases = [turn.row(child).phase for child in turn.children(node.id)]
+        any_succeeded = Phase.SUCCEEDED in phases
+        all_failed = bool(phases) and all(phase is Phase.FAILED for phase in phases)
+    return TaskResults(
+        Succeeded=node.phase is Phase.SUCCEEDED,
+        Failed=node.phase is Phase.FAILED,
+        Errored=node.phase is Phase.ERROR,
+        Skipped=node.phase is Phase.SKIPPED,
+        Omitted=node.phase is Phase.OMITTED,
+        Daemoned=node.daemoned and node.phase is not Phase.PENDING,
+        AnySucceeded=any_succeeded,
+        AllFailed=all_failed,
+    )
+
+
+__all__ = ["DagRunning"]

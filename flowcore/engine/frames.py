@@ -1,0 +1,119 @@
+"""Frames: what the engine keeps in memory of a node that is under way, beside its row.
+
+A frame holds nothing that could not be made again from the rows and the plan: after a crash the engine walks down from the root and makes
+them anew. ``calls.Call`` says what was asked for, ``Processed`` is the template with its inputs bound.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+from flowcore.engine.calls import Call, Loop
+from flowcore.jsontypes import JsonObject
+from flowcore.language.depends import Depends
+from flowcore.language.scope import Scope
+from flowcore.nodes import NodeId
+from flowcore.plan.arguments import Processed
+from flowcore.plan.templates import Base
+
+
+@dataclass(slots=True, kw_only=True)
+class LeafFrame:
+    """A node that an executor runs, or a suspend node, or one that waits for a lock or the cache before it may begin."""
+
+    node: NodeId
+    call: Call
+    processed: Processed
+    base: Base
+    begun: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class RetryFrame:
+    """A Retry node; ``processed`` is the template before the attempt's own variables are put in."""
+
+    node: NodeId
+    call: Call
+    processed: Processed
+    base: Base
+    attempts: list[NodeId] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class GroupState:
+    """What is going on in one step group, or below one TaskGroup.
+
+    ``waiting`` are the calls that were not started yet, in the order of the document; ``unsettled`` the children that are not done with all
+    that belongs to them (hooks, exit handlers). ``calls`` has the call of each child whose call says more than a template's name.
+    """
+
+    waiting: deque[JsonObject | Loop] = field(default_factory=deque)
+    unsettled: dict[NodeId, None] = field(default_factory=dict)
+    calls: dict[NodeId, JsonObject] = field(default_factory=dict)
+    attentive: bool = False  # some child has hooks or an exit handler: all unsettled children are looked at, in order
+    resolved: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class StepsFrame:
+    """A Steps node."""
+
+    node: NodeId
+    call: Call
+    processed: Processed
+    base: Base
+    scope: Scope
+    groups: list[list[JsonObject]]
+    referenced: frozenset[str] | None
+    index: int = 0
+    states: dict[int, GroupState] = field(default_factory=dict)
+
+
+class Candidates:
+    """The tasks of a DAG that are to be looked at, dependencies first; each is in here once at most."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+        self._names: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def add(self, name: str, position: int) -> None:
+        """Have ``name``, which is at ``position`` in the order of tasks, looked at."""
+        if name not in self._names:
+            self._names.add(name)
+            heappush(self._heap, (position, name))
+
+    def pop(self) -> str:
+        """The next task to look at."""
+        name = heappop(self._heap)[1]
+        self._names.discard(name)
+        return name
+
+
+@dataclass(slots=True, kw_only=True)
+class DagFrame:
+    """A DAG node. ``order`` is the order in which tasks are looked at: dependencies before dependents, targets by name."""
+
+    node: NodeId
+    call: Call
+    processed: Processed
+    base: Base
+    inputs: Scope
+    tasks: dict[str, JsonObject]
+    order: dict[str, int]
+    targets: list[str]
+    dependencies: dict[str, tuple[str, ...]]
+    dependents: dict[str, list[str]]
+    logic: dict[str, Depends | None]
+    task_of: dict[NodeId, str] = field(default_factory=dict)
+    candidates: Candidates = field(default_factory=Candidates)
+    unsettled: dict[NodeId, None] = field(default_factory=dict)
+    loops: dict[str, GroupState] = field(default_factory=dict)
+
+
+Frame: TypeAlias = LeafFrame | RetryFrame | StepsFrame | DagFrame

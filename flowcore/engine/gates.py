@@ -1,0 +1,152 @@
+"""The gates before a node's work: locks (``synchronization``) and remembered outputs (``memoize``) (argo-semantics 6.10, 6.11).
+
+The engine asks by a command and is answered by an event; meanwhile the node is Pending. ``enter`` lets a node through or makes it wait,
+``leave`` gives back its locks when it is fulfilled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from flowcore.engine.calls import Call
+from flowcore.engine.frames import LeafFrame
+from flowcore.engine.messages import Acquire, Recall, Release, Remember
+from flowcore.engine.turn import Turn
+from flowcore.errors import ExpressionError
+from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
+from flowcore.language.quantities import parse_go_duration
+from flowcore.nodes import Node, NodeId, NodeType, Phase
+from flowcore.plan.arguments import Processed
+from flowcore.plan.templates import Base
+
+_CACHE_KEY = re.compile(r"^[a-zA-Z0-9][-a-zA-Z0-9]*$")
+
+
+def locks_of(synchronization: JsonObject) -> tuple[JsonObject, ...]:
+    """The single locks of a ``synchronization``, each as ``{"mutex": {...}}`` or ``{"semaphore": {...}}``."""
+    mutexes = [*objects_of(synchronization, "mutexes"), *([object_of(synchronization, "mutex")] if synchronization.get("mutex") else [])]
+    semaphores = [
+        *objects_of(synchronization, "semaphores"),
+        *([object_of(synchronization, "semaphore")] if synchronization.get("semaphore") else []),
+    ]
+    locks: list[JsonObject] = [{"semaphore": lock} for lock in semaphores]
+    locks.extend({"mutex": lock} for lock in mutexes)
+    return tuple(locks)
+
+
+def waiting(turn: Turn, frame: LeafFrame) -> bool:
+    """Whether a node has not passed its gates yet."""
+    return not frame.begun and frame.node in turn.state.asked
+
+
+def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node | None) -> Node | None:
+    """Let the node pass (None), or return it as it stands: waiting, or ended by a cache hit. Raises ExpressionError for a bad key."""
+    locks = locks_of(object_of(processed.body, "synchronization"))
+    memoize = object_of(processed.body, "memoize")
+    if not locks and not memoize:
+        return None
+    id_ = turn.id_of(call.name)
+    refusal = turn.state.refused.pop(id_, None)
+    if refusal is not None:
+        raise ExpressionError(refusal)
+    if locks and id_ not in turn.state.granted:
+        return _wait(turn, call, base, processed, node, Acquire(id_, locks))
+    if memoize and id_ not in turn.state.recalled and (node is None or node.memoization is None or id_ in turn.state.asked):
+        return _wait(turn, call, base, processed, node, _recall(id_, memoize))
+    row = turn.get(id_)
+    if row is not None and row.phase.fulfilled:
+        turn.state.frames.pop(id_, None)
+        return row
+    if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and row.phase is Phase.PENDING:
+        turn.mark(id_, Phase.RUNNING)
+    turn.state.asked.discard(id_)
+    turn.state.frames.pop(id_, None)
+    return None
+
+
+def _recall(node: NodeId, memoize: JsonObject) -> Recall:
+    key = text_of(memoize, "key")
+    cache = text_of(object_of(object_of(memoize, "cache"), "configMap"), "name")
+    if not _CACHE_KEY.match(key):
+        raise ExpressionError(f"invalid cache key: {key}")
+    max_age = text_of(memoize, "maxAge")
+    try:
+        return Recall(node, cache, key, parse_go_duration(max_age) if max_age else None)
+    except ExpressionError as error:
+        raise ExpressionError(f"invalid maxAge: {error}") from None
+
+
+def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node | None, ask: Acquire | Recall) -> Node:
+    """Make the node, Pending, and ask; the same question is asked once."""
+    id_ = turn.id_of(call.name)
+    if node is None:
+        node_type = NodeType.RETRY if _retried(turn, processed) else processed.entry.node_type
+        node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
+        memoize = object_of(processed.body, "memoize")
+        if memoize:
+            node = turn.put(replace(node, memoization=memoization(memoize, hit=False)))
+        if isinstance(ask, Acquire):
+            node = turn.put(replace(node, waiting="?"))
+    frame = turn.state.frames.get(id_)
+    if not isinstance(frame, LeafFrame) or type(ask).__name__ not in _asked(turn, id_):
+        turn.state.frames[id_] = LeafFrame(node=id_, call=call, processed=processed, base=base)
+        turn.state.asked.add(id_)
+        _asked(turn, id_).add(type(ask).__name__)
+        turn.commands.append(ask)
+    return turn.row(id_)
+
+
+def _asked(turn: Turn, node: NodeId) -> set[str]:
+    return turn.state.questions.setdefault(node, set())
+
+
+def _retried(turn: Turn, processed: Processed) -> bool:
+    return isinstance(processed.body.get("retryStrategy"), dict) or isinstance(turn.plan.spec.get("retryStrategy"), dict)
+
+
+def memoization(memoize: JsonObject, *, hit: bool) -> JsonObject:
+    """What a node records of its cache entry."""
+    return {"hit": hit, "key": text_of(memoize, "key"), "cacheName": text_of(object_of(object_of(memoize, "cache"), "configMap"), "name")}
+
+
+def granted(turn: Turn, node: Node) -> None:
+    """All locks are held now: the node may go on."""
+    turn.state.granted.add(node.id)
+    turn.put(replace(node, waiting=None, message=""))
+    turn.state.touch(turn.row(node.id))
+
+
+def refused(turn: Turn, node: Node, message: str, lock: str | None) -> None:
+    """The node queues for ``lock``."""
+    turn.put(replace(node, waiting=lock or "?", message=message))
+
+
+def recalled(turn: Turn, node: Node, *, hit: bool, outputs: JsonObject | None) -> None:
+    """The cache answered: a hit ends the node with the remembered outputs."""
+    turn.state.recalled.add(node.id)
+    status = {**(node.memoization or {}), "hit": hit}
+    if hit:
+        turn.state.frames.pop(node.id, None)
+        turn.put(replace(node, phase=Phase.SUCCEEDED, outputs=outputs, memoization=status, finished_at=turn.now))
+        leave(turn, turn.row(node.id))
+    else:
+        turn.put(replace(node, memoization=status))
+    turn.state.touch(turn.row(node.id))
+
+
+def leave(turn: Turn, node: Node) -> None:
+    """Give back the locks of a node that is fulfilled."""
+    state = turn.state
+    if node.id in state.granted or (node.id in state.questions and "Acquire" in state.questions[node.id]):
+        state.granted.discard(node.id)
+        state.questions.pop(node.id, None)
+        turn.commands.append(Release(node.id))
+    state.asked.discard(node.id)
+
+
+def remember(turn: Turn, node: Node) -> None:
+    """Have the outputs of a node that succeeded remembered, if it was a miss."""
+    status = node.memoization
+    if status is not None and not status.get("hit") and node.phase is Phase.SUCCEEDED:
+        turn.commands.append(Remember(node.id, text_of(status, "cacheName"), text_of(status, "key"), node.outputs))

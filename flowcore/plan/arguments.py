@@ -1,0 +1,213 @@
+"""Inputs: what a template declares, filled in with what its caller passes, and the template's body with it (argo-semantics 3.3, 3.4).
+
+Called by the engine once for each node that is about to start, and once more for each retry attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flowcore.errors import ExpressionError
+from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, objects_of, text_of
+from flowcore.language.scope import Scope
+from flowcore.language.tags import ALL, has_tags, substitute
+from flowcore.plan.templates import Entry
+
+# What an argument holds that names an output of a skipped node: ``bind_inputs`` takes it for "not supplied". The text cannot be typed by users.
+ABSENT_ARGUMENT = "\x00flowcore-absent-optional\x00"
+
+ConfigMapReader = Callable[[str, str], "str | ExpressionError"]
+_LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "http", "git", "raw", "plugin")
+_KEY_FIELDS = {
+    "s3": "key",
+    "gcs": "key",
+    "oss": "key",
+    "azure": "blob",
+    "hdfs": "path",
+    "artifactory": "url",
+    "http": "url",
+    "plugin": "key",
+}
+
+
+class ArgumentError(ExpressionError):
+    """An input without a value; the text is Argo's."""
+
+
+@dataclass(slots=True)
+class Processed:
+    """A template with its inputs bound: ``body`` is the whole template as JSON, ``inputs`` the part of it that the node keeps."""
+
+    entry: Entry
+    body: JsonObject
+    inputs: JsonObject | None
+    scope: Scope
+
+
+def process(entry: Entry, arguments: JsonObject, scope: Scope, read_config_map: ConfigMapReader) -> Processed:
+    """Bind ``arguments`` to the inputs of ``entry`` and substitute its body. ``scope`` holds the globals and the node's own names.
+
+    Raises ExpressionError (ArgumentError for an input without value).
+    """
+    declared = entry.json.get("inputs")
+    inputs = bind_inputs(declared, arguments, scope, read_config_map) if isinstance(declared, dict) and declared else None
+    return substitute_template(entry, inputs, scope)
+
+
+def bind_inputs(declared: JsonObject, arguments: JsonObject, scope: Scope, read_config_map: ConfigMapReader) -> JsonObject:
+    """The inputs ``declared`` with the values that ``arguments`` or their defaults give them."""
+    bound: JsonObject = dict(declared)
+    if "parameters" in declared:
+        bound["parameters"] = [
+            _bind_parameter(item, named(arguments, "parameters", text_of(item, "name")), scope, read_config_map)
+            for item in objects_of(declared, "parameters")
+        ]
+    if "artifacts" in declared:
+        bound["artifacts"] = [
+            _bind_artifact(item, named(arguments, "artifacts", text_of(item, "name"))) for item in objects_of(declared, "artifacts")
+        ]
+    return bound
+
+
+def _bind_parameter(declared: JsonObject, argument: JsonObject | None, scope: Scope, read_config_map: ConfigMapReader) -> Json:
+    bound = dict(declared)
+    name = text_of(declared, "name")
+    if bound.get("value") is None and bound.get("default") is not None:
+        bound["value"] = bound["default"]
+    if argument is not None and argument.get("value") == ABSENT_ARGUMENT:
+        if bound.get("value") is None and not bound.get("valueFrom"):
+            raise ArgumentError(
+                f"inputs.parameters.{name}: argument references an absent optional (skipped/omitted node output with no default)"
+            )
+    elif argument is not None:
+        if argument.get("value") is not None:
+            bound["value"] = argument["value"]
+            bound.pop("valueFrom", None)
+        elif argument.get("valueFrom"):
+            bound["valueFrom"] = argument["valueFrom"]
+            bound.pop("value", None)
+    reference = object_of(object_of(bound, "valueFrom"), "configMapKeyRef")
+    if reference:
+        _read_reference(bound, reference, scope, read_config_map)
+    return bound
+
+
+def _read_reference(bound: JsonObject, reference: JsonObject, scope: Scope, read_config_map: ConfigMapReader) -> None:
+    name, key = (substitute(text_of(reference, part), scope, strict=ALL) for part in ("name", "key"))
+    value = read_config_map(name, key)
+    if isinstance(value, ExpressionError):
+        default = object_of(bound, "valueFrom").get("default")
+        if default is None:
+            raise ArgumentError(f"unable to retrieve inputs.parameters.{text_of(bound, 'name')} from ConfigMap: {value}")
+        value = str(default)
+    bound["value"] = value
+    bound.pop("valueFrom", None)
+
+
+def _bind_artifact(declared: JsonObject, argument: JsonObject | None) -> Json:
+    name = text_of(declared, "name")
+    if not declared.get("optional") and not has_location_or_key(declared):
+        if argument is None:
+            raise ArgumentError(f"inputs.artifacts.{name} was not supplied")
+        if not has_location_or_key(argument) and not (argument.get("from") and argument.get("fromExpression")):
+            raise ArgumentError(f"inputs.artifacts.{name} missing location information")
+    if argument is None:
+        return declared
+    bound = dict(argument)
+    for kept in ("path", "mode", "recurseMode"):
+        bound.pop(kept, None)
+        if kept in declared:
+            bound[kept] = declared[kept]
+    return bound
+
+
+def has_location_or_key(artifact: JsonObject) -> bool:
+    """Whether an artifact says where it is, completely or by its key alone."""
+    for kind in _LOCATIONS:
+        location = artifact.get(kind)
+        if not isinstance(location, dict):
+            continue
+        if kind == "raw":
+            return True
+        if kind == "git":
+            return bool(location.get("repo"))
+        if location.get(_KEY_FIELDS[kind]):
+            return True
+    return False
+
+
+def substitute_template(entry: Entry, inputs: JsonObject | None, scope: Scope) -> Processed:
+    """The body of ``entry`` in Argo's two rounds: globals and the node's names first, then these with the inputs and the paths."""
+    bound = substitute(inputs, scope) if inputs is not None else None
+    _require_values(bound)
+    inner = scope.child(_input_variables(bound, entry))
+    if not entry.tagged:
+        body = entry.json if bound is None else {**entry.json, "inputs": bound}
+        return Processed(entry, body, bound, inner)
+    first = entry.body.render(scope)
+    rendered = substitute(first, inner)
+    body = dict(rendered) if isinstance(rendered, dict) else {}
+    if bound is not None:
+        bound = substitute(bound, inner)
+        body["inputs"] = bound
+    return Processed(entry, body, bound, inner)
+
+
+def substitute_again(processed: Processed, scope: Scope) -> Processed:
+    """A bound template with names that were not known when it was bound, as a retry attempt has them."""
+    if not has_tags(processed.body):
+        return processed
+    first = substitute(processed.body, scope)
+    inputs = first.get("inputs")
+    bound = inputs if isinstance(inputs, dict) else None
+    inner = scope.child(_input_variables(bound, processed.entry))
+    body = substitute(first, inner)
+    inputs = body.get("inputs")
+    return Processed(processed.entry, body, inputs if isinstance(inputs, dict) else None, inner)
+
+
+def _require_values(inputs: JsonObject | None) -> None:
+    for parameter in objects_of(inputs, "parameters") if inputs else ():
+        if parameter.get("value") is None and not parameter.get("valueFrom"):
+            raise ArgumentError(f"inputs.parameters.{text_of(parameter, 'name')} had no value")
+
+
+def _input_variables(inputs: JsonObject | None, entry: Entry) -> dict[str, Json]:
+    """The variables that a template's body sees beside the globals: its inputs, and the paths of its artifacts and output files."""
+    variables: dict[str, Json] = {}
+    parameters: Json = None
+    if inputs is not None:
+        for parameter in objects_of(inputs, "parameters"):
+            value = parameter.get("value")
+            if value is not None:
+                variables[f"inputs.parameters.{text_of(parameter, 'name')}"] = value
+        for artifact in objects_of(inputs, "artifacts"):
+            if artifact.get("path"):
+                variables[f"inputs.artifacts.{text_of(artifact, 'name')}.path"] = artifact["path"]
+        parameters = inputs.get("parameters")
+    if "inputs.parameters" in entry.text:
+        variables["inputs.parameters"] = json_text(parameters)
+    outputs = entry.json.get("outputs")
+    if isinstance(outputs, dict) and outputs:
+        for artifact in objects_of(outputs, "artifacts"):
+            if artifact.get("path"):
+                variables[f"outputs.artifacts.{text_of(artifact, 'name')}.path"] = artifact["path"]
+        for parameter in objects_of(outputs, "parameters"):
+            path = object_of(parameter, "valueFrom").get("path")
+            if path:
+                variables[f"outputs.parameters.{text_of(parameter, 'name')}.path"] = path
+    return variables
+
+
+__all__ = [
+    "ABSENT_ARGUMENT",
+    "ArgumentError",
+    "ConfigMapReader",
+    "Processed",
+    "bind_inputs",
+    "has_location_or_key",
+    "process",
+    "substitute_again",
+    "substitute_template",
+]

@@ -1,0 +1,112 @@
+"""Artifacts on their way from one template to the next: where ``from`` and ``fromExpression`` point, sub-paths, and default keys.
+
+Nothing is read or written here: an artifact is its location (argo-semantics 3.5, 6.9).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import cast
+
+from flowcore.errors import ExpressionError
+from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
+from flowcore.language.argo_functions import ARGO_FUNCTIONS
+from flowcore.language.expressions import compile_expression
+from flowcore.language.scope import ABSENT, MISSING, Scope
+from flowcore.language.tags import substitute
+
+KEY_FIELDS = {
+    "s3": "key",
+    "gcs": "key",
+    "oss": "key",
+    "azure": "blob",
+    "hdfs": "path",
+    "artifactory": "url",
+    "http": "url",
+    "plugin": "key",
+}
+
+
+def unwrap(tag: str) -> str:
+    """The name inside ``{{name}}`` or ``<<name>>``; text without delimiters is a name already."""
+    text = tag.strip()
+    for opening, closing in (("{{", "}}"), ("<<", ">>")):
+        text = text.removeprefix(opening).removesuffix(closing)
+    return text.strip()
+
+
+def resolve_variable(tag: str, scope: Scope) -> Json:
+    """What a tag or a bare name stands for, with its type kept. Raises ExpressionError, worded as Argo does."""
+    name = unwrap(tag)
+    if name.startswith("="):
+        return _evaluate_tag(name[1:], scope)
+    value = scope.lookup(name)
+    if value is MISSING:
+        raise ExpressionError(f'Unable to resolve: "{name}"')
+    return None if value is ABSENT else cast("Json", value)
+
+
+def _evaluate_tag(source: str, scope: Scope) -> Json:
+    try:
+        result = compile_expression(source).evaluate(scope.environment(), functions=ARGO_FUNCTIONS)
+    except ExpressionError as error:
+        kind = "Unable to compile" if error.stage == "compile" else "Invalid expression"
+        raise ExpressionError(f'{kind}: "{source}"') from None
+    if result is None:
+        raise ExpressionError(f'Unable to resolve: "={source}"')
+    return cast("Json", result)
+
+
+def resolve_artifact(artifact: JsonObject, scope: Scope) -> JsonObject:
+    """The artifact that ``artifact`` refers to, with its sub-path appended to the key. Raises ExpressionError."""
+    expression = text_of(artifact, "fromExpression")
+    if expression:
+        found = compile_expression(expression).evaluate(scope.environment(), functions=ARGO_FUNCTIONS)
+    else:
+        found = resolve_variable(text_of(artifact, "from"), scope)
+    if not isinstance(found, dict):
+        raise ExpressionError(f"Variable {{{{{text_of(artifact, 'from') or expression}}}}} is not an artifact")
+    resolved = cast("JsonObject", found)
+    sub_path = text_of(artifact, "subPath")
+    return append_to_key(resolved, substitute(sub_path, scope)) if sub_path else resolved
+
+
+def append_to_key(artifact: JsonObject, sub_path: str) -> JsonObject:
+    """``artifact`` at ``sub_path`` below its key."""
+    for kind, field in KEY_FIELDS.items():
+        location = artifact.get(kind)
+        if isinstance(location, dict) and location.get(field):
+            joined = str(PurePosixPath(str(location[field])) / sub_path.lstrip("/"))
+            return {**artifact, kind: {**location, field: joined}}
+    if artifact.get("optional"):
+        return artifact
+    raise ExpressionError("key unsupported: the artifact has no location with a key")
+
+
+def has_key(artifact: JsonObject) -> bool:
+    """Whether an artifact says where it is to be stored."""
+    if any(object_of(artifact, kind).get(field) for kind, field in KEY_FIELDS.items()):
+        return True
+    return bool(artifact.get("raw")) or bool(artifact.get("git"))
+
+
+def file_name(artifact: JsonObject) -> str:
+    """The last part of the default key of an output artifact."""
+    archive = object_of(artifact, "archive")
+    name = text_of(artifact, "name")
+    if "none" in archive and archive["none"] is not None:
+        return PurePosixPath(text_of(artifact, "path")).name
+    return f"{name}.zip" if archive.get("zip") is not None else f"{name}.tgz"
+
+
+def with_default_keys(body: JsonObject, prefix: str, kind: str) -> JsonObject:
+    """A template body whose output artifacts all have a place: those without get ``PREFIX/FILE`` in the default repository."""
+    outputs = object_of(body, "outputs")
+    artifacts = objects_of(outputs, "artifacts")
+    if all(has_key(artifact) for artifact in artifacts):
+        return body
+    placed: list[Json] = [
+        artifact if has_key(artifact) else {**artifact, kind: {KEY_FIELDS[kind]: f"{prefix}/{file_name(artifact)}"}}
+        for artifact in artifacts
+    ]
+    return {**body, "outputs": {**outputs, "artifacts": placed}}

@@ -1,0 +1,244 @@
+"""What will be run: one self-contained workflow, made from the document, its references and the values given at submission.
+
+``compile_plan`` is called once for each run; the plan it gives never changes, and everything that the engine asks of the world by name
+(templates, ConfigMaps) it asks of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from flowcore.errors import ExpressionError, InvalidWorkflow, Problem
+from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
+from flowcore.models.workflows import Workflow, WorkflowTemplate
+from flowcore.nodes import RunRow
+from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
+from flowcore.plan.templates import Base, Templates
+
+LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
+LABEL_CLUSTER_TEMPLATE = "workflows.argoproj.io/cluster-workflow-template"
+_DEFAULT_KEY_FORMAT = "{{workflow.name}}/{{pod.name}}"
+
+
+class Documents(Protocol):
+    """Where referenced documents come from; every catalog is one."""
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
+        """The manifest, or None."""
+        ...
+
+
+class NoDocuments:
+    """A catalog with nothing in it."""
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
+        """Nothing."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What an Argo cluster has in its controller's configuration.
+
+    ``artifact_repository`` is the default repository as Argo writes it; artifacts without a location of their own get their key from its
+    ``keyFormat``. ``workflow_defaults`` is merged beneath every workflow. ``capture_results`` captures every stdout as result, not only those
+    that are referred to. ``max_depth`` bounds the nesting of templates.
+    """
+
+    artifact_repository: JsonObject = field(default_factory=lambda: {"s3": {}})
+    workflow_defaults: JsonObject | None = None
+    capture_results: bool = False
+    max_depth: int = 100
+    pod_name_version: str = "v2"
+    expression_templates: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """A resolved workflow, ready to be run."""
+
+    manifest: JsonObject  # the document as submitted, with its final name
+    spec: JsonObject  # merged: workflow over template over defaults
+    run: RunRow  # the first row of a new run
+    templates: Templates
+    documents: Documents
+    options: PlanOptions
+    parameters: dict[str, str]
+    problem: str = ""  # why the run fails before it begins
+
+    @property
+    def name(self) -> str:
+        return self.run.name
+
+    def mentions(self, text: str) -> bool:
+        """Whether ``text`` stands anywhere in the workflow's spec."""
+        return text in self._text()
+
+    def _text(self) -> str:
+        return compact(self.spec)
+
+    def read_config_map(self, name: str, key: str) -> str | ExpressionError:
+        """The value of ``key`` in the ConfigMap ``name``, or the error that Argo would give."""
+        manifest = self.documents.get("ConfigMap", name, self.run.namespace)
+        if manifest is None:
+            return ExpressionError(f'ConfigMap "{name}" not found')
+        labels = object_of(object_of(manifest, "metadata"), "labels")
+        if labels.get("workflows.argoproj.io/configmap-type") != "Parameter":
+            return ExpressionError(
+                f"ConfigMap '{name}' needs to have the label workflows.argoproj.io/configmap-type: Parameter to load parameters"
+            )
+        value = object_of(manifest, "data").get(key)
+        return ExpressionError(f"ConfigMap '{name}' does not have the key '{key}'") if value is None else str(value)
+
+    def key_format(self) -> str:
+        """How artifacts without a key are named in the default repository."""
+        for kind in ("s3", "gcs", "oss", "azure", "hdfs", "artifactory"):
+            repository = object_of(self.options.artifact_repository, kind)
+            text = text_of(repository, "keyFormat")
+            if text:
+                return text
+        return _DEFAULT_KEY_FORMAT
+
+    def repository_kind(self) -> str:
+        """The kind of the default artifact repository."""
+        return next(iter(self.options.artifact_repository), "s3")
+
+
+def compile_plan(
+    workflow: Workflow | JsonObject,
+    *,
+    catalog: Documents | None = None,
+    name: str | None = None,
+    namespace: str | None = None,
+    uid: str = "",
+    created_at: datetime | None = None,
+    parameters: Mapping[str, str] | None = None,
+    entrypoint: str | None = None,
+    options: PlanOptions | None = None,
+) -> Plan:
+    """Make the plan of one run of ``workflow``. Raises InvalidWorkflow where there is nothing that could be run."""
+    options = options or PlanOptions()
+    documents = catalog or NoDocuments()
+    manifest = _submitted(workflow, name, namespace, entrypoint, parameters)
+    metadata = object_of(manifest, "metadata")
+    space = text_of(metadata, "namespace") or "default"
+    spec, labels = _merged(manifest, documents, options, space)
+    run = RunRow(
+        name=text_of(metadata, "name"),
+        namespace=space,
+        uid=uid or text_of(metadata, "uid"),
+        created_at=created_at,
+        suspended=bool(spec.get("suspend")),
+        labels={**_texts(object_of(metadata, "labels")), **labels} or None,
+        annotations=_texts(object_of(metadata, "annotations")) or None,
+    )
+    local = Base("local", run.name)
+
+    def find(base: Base) -> JsonObject | None:
+        kind = "ClusterWorkflowTemplate" if base.kind == "cluster" else "WorkflowTemplate"
+        return _template_spec(documents, kind, base.name, None if base.kind == "cluster" else space)
+
+    defaults = spec.get("templateDefaults")
+    templates = Templates(local, spec, find, defaults if isinstance(defaults, dict) else None)
+    plan = Plan(manifest=manifest, spec=spec, run=run, templates=templates, documents=documents, options=options, parameters={})
+    _read_parameters(plan)
+    return plan
+
+
+def _submitted(
+    workflow: Workflow | JsonObject, name: str | None, namespace: str | None, entrypoint: str | None, parameters: Mapping[str, str] | None
+) -> JsonObject:
+    """The document with what was said at its submission."""
+    model = workflow if isinstance(workflow, Workflow) else Workflow.model_validate(workflow)
+    manifest = model.to_json()
+    metadata: JsonObject = dict(object_of(manifest, "metadata"))
+    spec: JsonObject = dict(object_of(manifest, "spec"))
+    if name:
+        metadata["name"] = name
+    if namespace:
+        metadata["namespace"] = namespace
+    if not text_of(metadata, "name"):
+        raise InvalidWorkflow([Problem("the workflow has no name", "metadata.name", remedy="set metadata.name or metadata.generateName")])
+    if entrypoint:
+        spec["entrypoint"] = entrypoint
+    if parameters:
+        spec["arguments"] = _with_parameters(object_of(spec, "arguments"), parameters)
+    return {**manifest, "metadata": metadata, "spec": spec}
+
+
+def _with_parameters(arguments: JsonObject, parameters: Mapping[str, str]) -> JsonObject:
+    """``arguments`` with the values of ``parameters`` in place of those of the same name, and the others after them."""
+    listed: list[Json] = []
+    for parameter in objects_of(arguments, "parameters"):
+        given = parameters.get(text_of(parameter, "name"))
+        if given is None:
+            listed.append(parameter)
+        else:
+            kept = {key: value for key, value in parameter.items() if key != "valueFrom"}
+            listed.append({**kept, "value": given})
+    known = {text_of(parameter, "name") for parameter in objects_of(arguments, "parameters")}
+    listed.extend({"name": key, "value": value} for key, value in parameters.items() if key not in known)
+    return {**arguments, "parameters": listed}
+
+
+def _merged(manifest: JsonObject, documents: Documents, options: PlanOptions, namespace: str) -> tuple[JsonObject, dict[str, str]]:
+    """The spec to run, and the labels that it got from where it came from."""
+    spec = object_of(manifest, "spec")
+    reference = object_of(spec, "workflowTemplateRef")
+    defaults = options.workflow_defaults
+    if not reference:
+        whole = apply_workflow_defaults(manifest, defaults) if defaults else manifest
+        return object_of(whole, "spec"), {}
+    name, cluster = text_of(reference, "name"), bool(reference.get("clusterScope"))
+    kind = "ClusterWorkflowTemplate" if cluster else "WorkflowTemplate"
+    template = _template_spec(documents, kind, name, None if cluster else namespace)
+    if template is None:
+        problem = Problem(
+            f'{kind} "{name}" not found', "spec.workflowTemplateRef", remedy="give the file it is in to the catalog (--template)"
+        )
+        raise InvalidWorkflow([problem])
+    merged = merge_workflow_spec(spec, template, object_of(defaults, "spec") if defaults else None)
+    return merged, {LABEL_CLUSTER_TEMPLATE if cluster else LABEL_TEMPLATE: name}
+
+
+def _template_spec(documents: Documents, kind: str, name: str, namespace: str | None) -> JsonObject | None:
+    """The spec of a referenced document, its scalars in Argo's canonical form."""
+    found = documents.get(kind, name, namespace)
+    return object_of(WorkflowTemplate.model_validate(found).to_json(), "spec") if found is not None else None
+
+
+def _texts(values: JsonObject) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _read_parameters(plan: Plan) -> None:
+    """The values of ``spec.arguments``; one without a value is the run's problem, as in Argo, and not an exception."""
+    for parameter in objects_of(object_of(plan.spec, "arguments"), "parameters"):
+        name = text_of(parameter, "name")
+        value_from = object_of(parameter, "valueFrom")
+        reference = object_of(value_from, "configMapKeyRef")
+        if parameter.get("value") is not None:
+            plan.parameters[name] = str(parameter["value"])
+        elif reference:
+            value = plan.read_config_map(text_of(reference, "name"), text_of(reference, "key"))
+            if not isinstance(value, ExpressionError):
+                plan.parameters[name] = value
+            elif value_from.get("default") is not None:
+                plan.parameters[name] = str(value_from["default"])
+            else:
+                where = f"name {text_of(reference, 'name')} and key {text_of(reference, 'key')}"
+                plan.problem = (
+                    f"failed to set global parameters: failed to set global parameter {name} from configmap with {where}: {value}"
+                )
+                return
+        else:
+            plan.problem = (
+                f"failed to set global parameters: either value or valueFrom must be specified in order to set global parameter {name}"
+            )
+            return
+
+
+__all__ = ["Documents", "Plan", "PlanOptions", "compile_plan"]
