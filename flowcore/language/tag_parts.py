@@ -149,7 +149,7 @@ class ExpressionTag:
         self.source, self.whole = source, whole
         self.angled = whole.startswith("<<")
         self._compiled: Expression | ExpressionError | None = None
-        self._required: tuple[str, ...] = ()
+        self._required: tuple[tuple[str, list[str]], ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """The dotted names that the expression reads; none if it cannot be parsed."""
@@ -160,7 +160,7 @@ class ExpressionTag:
         if self._compiled is None:
             try:
                 self._compiled = compile_expression(self.source)
-                self._required = required_names(self._compiled)
+                self._required = tuple((name, name.split(".")) for name in required_names(self._compiled))
             except ExpressionError as error:
                 self._compiled = error
         return self._compiled
@@ -175,7 +175,7 @@ class ExpressionTag:
         environment = scope.environment()
         if self.angled and not self._over_known_names(environment, rendering):
             return self.whole
-        missing = [name for name in self._required if not is_known(name, environment, rendering.functions)]
+        missing = [name for name, path in self._required if not _leads_somewhere(path, environment, rendering.functions)]
         for name in missing:
             if rendering.strict.demands(name):
                 raise UnresolvedTag(f"failed to evaluate expression: {name} is missing", source=self.source)
@@ -237,12 +237,15 @@ def required_names(expression: Expression) -> tuple[str, ...]:
 
 def is_known(name: str, environment: Mapping[str, object], functions: Functions = ARGO_FUNCTIONS) -> bool:
     """Whether ``name`` leads to something in nested maps; what it leads to may be nil."""
-    base, *path = name.split(".")
-    if base not in environment:
-        return base in functions
-    node = environment[base]
+    return _leads_somewhere(name.split("."), environment, functions)
+
+
+def _leads_somewhere(path: list[str], environment: Mapping[str, object], functions: Functions) -> bool:
+    if path[0] not in environment:
+        return path[0] in functions
+    node: object = environment
     for part in path:
-        if not isinstance(node, Mapping) or part not in node:
+        if not isinstance(node, dict | Mapping) or part not in node:
             return False
         node = node[part]
     return True
