@@ -1,0 +1,58 @@
+"""The outputs of an invocation, read as its main container saw them, and stored. Used when that container has ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anyio import to_thread
+
+from flowcore.artifacts import staging
+from flowcore.engine.messages import Invocation
+from flowcore.errors import ArtifactError
+from flowcore.jsontypes import JsonObject
+from flowcore.ports import RunContext
+from flowcore_backends.local.process import Container
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was found; ``problem`` is the first thing that went wrong, other than an output that is not there."""
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, JsonObject] = field(default_factory=dict)
+    problem: str = ""
+
+
+async def collect(process: Container, invocation: Invocation, context: RunContext, scratch: Path) -> Collected:
+    """Read the declared output parameters and store the declared output artifacts; what is not there is left out, for the engine to judge."""
+    found = Collected()
+    for name, path in staging.output_parameter_files(invocation).items():
+        try:
+            async with _opened(process, path) as number:
+                if number is not None:
+                    found.parameters[name] = await to_thread.run_sync(staging.read_parameter, number, path)
+        except ArtifactError as error:
+            found.problem = found.problem or str(error)
+    for artifact in staging.output_artifacts(invocation):
+        try:
+            async with _opened(process, artifact.path) as number:
+                if number is not None:
+                    key = staging.default_key(invocation, artifact)
+                    found.artifacts[artifact.name] = await staging.keep_output(artifact, number, context, key, scratch)
+        except ArtifactError as error:
+            found.problem = found.problem or str(error)
+    return found
+
+
+@asynccontextmanager
+async def _opened(process: Container, path: str) -> AsyncIterator[int | None]:
+    number = await process.open(path) if path else None
+    try:
+        yield number
+    finally:
+        if number is not None:
+            os.close(number)

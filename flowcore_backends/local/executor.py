@@ -1,0 +1,176 @@
+"""``LocalExecutor``: runs invocations as processes of this machine. Knows which runs and invocations there are; the work is ``pod_run.py``'s."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Unpack
+
+import anyio
+from anyio import to_thread
+from anyio.lowlevel import RunVar
+
+from flowcore.engine.messages import Invocation, Outcome
+from flowcore.errors import ExecutorError, FlowError
+from flowcore.ports import Reporter, RunContext
+from flowcore_backends.local.isolation import Capability, find_capability
+from flowcore_backends.local.layout import ThisMachine
+from flowcore_backends.local.options import LocalChoices, LocalOptions
+from flowcore_backends.local.pod_run import PodRun
+from flowcore_backends.local.process import Launcher
+from flowcore_backends.local.running import Surroundings
+
+_log = logging.getLogger("flowcore.local")
+_LONGEST_FOLDER_NAME = 120
+
+
+class LocalExecutor:
+    """An ``Executor`` whose containers are processes of this machine; see ``LocalOptions`` for what can be chosen.
+
+    Cancelling ``run`` ends the processes, which cannot outlive their executor. No image is used; that is said once for each run.
+    """
+
+    def __init__(self, options: LocalOptions | None = None, **choices: Unpack[LocalChoices]) -> None:
+        self.options = options if options is not None else LocalOptions(**choices)
+        self._machine = ThisMachine()
+        self._launcher: Launcher | None = None
+        self._capability: Capability | None = None
+        self._pods: dict[tuple[str, str], PodRun] = {}
+        self._run_folders: dict[str, Path] = {}
+        self._limiter: RunVar[anyio.CapacityLimiter] = RunVar(f"flowcore.local.{id(self)}")
+        self._starting: RunVar[anyio.Lock] = RunVar(f"flowcore.local.{id(self)}.starting")
+
+    async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
+        """Run the invocation to its end. Raises ExecutorError for what is not its commands' fault."""
+        run_folder = self._run_folder(context)
+        surroundings = await self._surroundings()
+        folder = run_folder / "nodes" / _folder_name(invocation.pod_name)
+        pod = PodRun(invocation, context, report, self.options, surroundings, folder, run_folder)
+        with self._known(invocation, pod):
+            try:
+                await to_thread.run_sync(_make_scratch, folder)
+                return await pod.run(None if invocation.daemon else self._slots())
+            except ExceptionGroup as group:
+                raise _first(group) from group
+            finally:
+                if not self.options.keep_folders:
+                    with anyio.CancelScope(shield=True):
+                        await to_thread.run_sync(remove_tree, folder)
+
+    async def stop(self, invocation: Invocation, grace: timedelta) -> None:
+        """Ask the processes of the invocation to end, and end them after ``grace``."""
+        pod = self._pods.get((invocation.uid, invocation.pod_name))
+        if pod is not None:
+            pod.stop(grace)
+
+    async def close(self, context: RunContext) -> None:
+        """Remove the run's claims and folders; the launcher ends with the last run."""
+        folder = self._run_folders.pop(context.uid, None)
+        if folder is not None and not self.options.keep_folders:
+            await to_thread.run_sync(remove_tree, folder)
+        if not self._run_folders and not self._pods and self._launcher is not None:
+            launcher, self._launcher = self._launcher, None
+            await to_thread.run_sync(launcher.close)
+
+    @contextmanager
+    def _known(self, invocation: Invocation, pod: PodRun) -> Iterator[None]:
+        key = (invocation.uid, invocation.pod_name)
+        if key in self._pods:
+            raise ExecutorError(f"{invocation.pod_name} is already running")
+        self._pods[key] = pod
+        try:
+            yield
+        finally:
+            del self._pods[key]
+
+    def _run_folder(self, context: RunContext) -> Path:
+        """The folder for what lives as long as the run; the first use of a run also says that images are not used."""
+        if context.uid not in self._run_folders:
+            _log.warning("run %s: the local backend uses no container images; commands run with the programs of this machine", context.name)
+            if context.folder is not None:
+                folder = Path(os.path.realpath(context.folder)) / "local"
+            else:
+                folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="flowcore-", dir=self.options.folder)))
+            self._run_folders[context.uid] = folder
+        return self._run_folders[context.uid]
+
+    async def _surroundings(self) -> Surroundings:
+        lock = self._starting.get(None)
+        if lock is None:
+            lock = anyio.Lock()
+            self._starting.set(lock)
+        async with lock:
+            if self._launcher is None or not self._launcher.alive:
+                if sys.platform == "win32":
+                    raise ExecutorError("the local backend needs a POSIX system; on Windows use the docker backend or run in WSL")
+                self._launcher = Launcher()
+            if self._capability is None:
+                self._capability = await find_capability(self._launcher, self._machine, self.options.isolation)
+                if not self._capability.isolated:
+                    _log.warning("nodes share the file system of this machine: %s", self._capability.why_not)
+        visible = tuple(self.options.always_visible()) if self._capability.isolated else ()
+        return Surroundings(self._launcher, self._machine, self._capability.isolated, self._capability.user_namespace, visible)
+
+    def _slots(self) -> anyio.CapacityLimiter:
+        limiter = self._limiter.get(None)
+        if limiter is None:
+            limiter = anyio.CapacityLimiter(self.options.parallelism)
+            self._limiter.set(limiter)
+        return limiter
+
+
+def _first(group: ExceptionGroup) -> Exception:
+    """The error that an exception group is about: the first of ours, else the first."""
+    leaves: list[Exception] = []
+    waiting: list[Exception] = [group]
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, ExceptionGroup):
+            waiting += error.exceptions
+        else:
+            leaves.append(error)
+    return next((leaf for leaf in leaves if isinstance(leaf, FlowError)), leaves[0])
+
+
+def _folder_name(pod_name: str) -> str:
+    """A pod's name as the name of a folder: itself, or a shorter one with a hash where it is long or holds anything unusual."""
+    if (
+        len(pod_name) <= _LONGEST_FOLDER_NAME
+        and all(character.isalnum() or character in "-." for character in pod_name)
+        and pod_name.strip(".")
+    ):
+        return pod_name
+    return hashlib.sha256(pod_name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _make_scratch(folder: Path) -> None:
+    if folder.exists():  # an earlier process of ours ended here without a chance to tidy up
+        remove_tree(folder)
+    folder.mkdir(parents=True)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that commands left in it, also what they made unreadable."""
+
+    def open_up(_function: object, path: str, _error: object) -> None:
+        place = Path(path)
+        try:
+            place.parent.chmod(0o700)
+            if place.is_dir() and not place.is_symlink():
+                place.chmod(0o700)
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("%s could not be removed: %s", path, error)
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=open_up)

@@ -1,0 +1,286 @@
+"""From an invocation to what has to be run: which containers, with which command, environment, mounts and outputs. Starts nothing.
+
+Rules of ``containerSet``, ``script`` and ``container`` templates, init containers and sidecars are Argo's (mirrored mounts, the script as the
+last argument, results and outputs from ``main``).
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from flowcore.artifacts import staging
+from flowcore.engine.messages import Invocation
+from flowcore.errors import ExecutorError, ExpressionError
+from flowcore.jsontypes import Json, JsonObject
+from flowcore.language.quantities import parse_duration, whole_quantity
+from flowcore.models.containers import Container, ContainerNode, UserContainer
+from flowcore.models.templates import Template
+from flowcore.ports import RunContext
+from flowcore_backends.environment import PodFacts, environment_of, expand
+from flowcore_backends.local.layout import Mount
+from flowcore_backends.local.options import LocalOptions
+from flowcore_backends.local.volumes import Volumes
+
+ARGO_FOLDER = "/argo"  # in a view; holds what we give the main container beside its inputs
+_SCRIPT, _PROGRESS = "staging/script", "progress"
+MAIN = "main"
+_LONGEST_TEMPLATE = 100_000  # longer ones do not fit into an environment variable
+
+Role: TypeAlias = Literal["init", "main", "sidecar"]
+
+
+@dataclass(slots=True, kw_only=True)
+class ContainerPlan:
+    """One container: ``argv`` is complete, ``mounts`` are what it sees, ``outputs`` the absolute paths it may create things at."""
+
+    name: str
+    role: Role
+    argv: list[str]
+    environment: dict[str, str]
+    working_dir: str
+    mounts: list[Mount]
+    outputs: list[str]
+    model: Container
+    folder: Path
+    memory: int | None = None
+    dependencies: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class PodPlan:
+    """All containers of an invocation; ``inputs`` are artifacts still to be loaded, with the place where each is wanted."""
+
+    containers: list[ContainerPlan]
+    inputs: list[tuple[staging.Declared, Path]]
+    in_volumes: list[tuple[Path, str, str]]  # inputs that belong into a volume: what, which folder, where in it
+
+    def of_role(self, role: Role) -> list[ContainerPlan]:
+        """The containers of one role, in the template's order."""
+        return [container for container in self.containers if container.role == role]
+
+
+def plan_pod(
+    invocation: Invocation, context: RunContext, options: LocalOptions, folder: Path, run_folder: Path, *, isolated: bool
+) -> PodPlan:
+    """Plan ``invocation``, whose scratch folder is ``folder``. Raises ExecutorError for what this backend cannot do."""
+    return _Planner(invocation, context, options, folder, run_folder, isolated=isolated).plan()
+
+
+class _Planner:
+    def __init__(
+        self, invocation: Invocation, context: RunContext, options: LocalOptions, folder: Path, run_folder: Path, *, isolated: bool
+    ) -> None:
+        self.invocation, self.context, self.options, self.folder, self.isolated = invocation, context, options, folder, isolated
+        self.template = invocation.template
+        self.facts = _facts(invocation, context)
+        self.volumes = Volumes(_volumes(invocation), _claim_templates(context), folder, run_folder, options, self.facts, context.catalog)
+
+    def plan(self) -> PodPlan:
+        main = self._main_containers()
+        first = next((container for container in main if container.name == MAIN), main[0])
+        environment = self._given_environment(first)
+        self.working_dir = self._working_dir(first, environment)
+        mounts = self.volumes.mounts(first.volume_mounts, environment)
+        inputs, artifact_mounts, in_volumes = self._inputs(mounts)
+        mirrored = [*mounts, *artifact_mounts]
+        plans = [self._user_container(container, "init", mirrored) for container in self.template.init_containers]
+        plans += [self._main_container(container, artifact_mounts) for container in main]
+        plans += [self._user_container(container, "sidecar", mirrored) for container in self.template.sidecars]
+        return PodPlan(containers=plans, inputs=inputs, in_volumes=in_volumes)
+
+    def _main_containers(self) -> list[Container]:
+        template = self.template
+        if template.container_set is not None:
+            return [
+                node.model_copy(update={"volume_mounts": [*node.volume_mounts, *template.container_set.volume_mounts]})
+                for node in template.container_set.containers
+            ]
+        only = template.script or template.container
+        if only is None:
+            raise ExecutorError(f"the local backend cannot run templates of the type {template.template_type}")
+        return [only.model_copy(update={"name": MAIN})]
+
+    def _inputs(self, mounts: Sequence[Mount]) -> tuple[list[tuple[staging.Declared, Path]], list[Mount], list[tuple[Path, str, str]]]:
+        """Where input artifacts go: into the volume that their path lies in, else into a place of their own, shown at their path."""
+        inputs, own, in_volumes = [], [], []
+        for number, artifact in enumerate(staging.input_artifacts(self.invocation)):
+            if not artifact.path:
+                continue
+            place = self.folder / "inputs" / str(number) / (Path(artifact.path).name or artifact.name)
+            inputs.append((artifact, place))
+            path = self._absolute(artifact.path)
+            around = max((mount for mount in mounts if _within(path, mount.path)), key=lambda mount: len(mount.path), default=None)
+            if around is None:
+                own.append(Mount(str(place), path))  # whether it is a file or a folder shows when it is loaded
+            else:
+                in_volumes.append((place, around.source, posixpath.relpath(path, posixpath.normpath(around.path))))
+        return inputs, own, in_volumes
+
+    def _absolute(self, path: str) -> str:
+        if ".." in path.split("/") or "\0" in path:
+            raise ExecutorError(f"the path {path!r} leads upwards; name it without '..'")
+        return posixpath.normpath(posixpath.join(self.working_dir, path))
+
+    def _working_dir(self, container: Container, environment: Mapping[str, str]) -> str:
+        given = expand(container.working_dir, environment) or str(self.options.working_dir or "")
+        if given or self.isolated:
+            return posixpath.normpath(posixpath.join("/", given))
+        folder = self.folder / "work"
+        folder.mkdir(exist_ok=True)
+        return str(folder)
+
+    def _main_container(self, container: Container, artifacts: list[Mount]) -> ContainerPlan:
+        plan = self._container(container, "main")
+        result_container = container.name == MAIN
+        if self.template.container_set is None or result_container:
+            plan.mounts = [*plan.mounts, *artifacts]
+            plan.outputs = [self._absolute(path) for path in self._output_paths()]
+        if isinstance(container, ContainerNode):
+            plan.dependencies = list(container.dependencies)
+        if result_container:
+            self._add_argo_folder(plan)
+        return plan
+
+    def _user_container(self, container: UserContainer, role: Role, mirrored: list[Mount]) -> ContainerPlan:
+        plan = self._container(container, role)
+        if container.mirror_volume_mounts:
+            seen = {mount.path for mount in plan.mounts}
+            plan.mounts = [*plan.mounts, *(mount for mount in mirrored if mount.path not in seen)]
+        return plan
+
+    def _container(self, container: Container, role: Role) -> ContainerPlan:
+        try:
+            given = environment_of(container, self.facts, self.context.catalog)
+        except ExecutorError as error:
+            raise ExecutorError(
+                f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
+            ) from error
+        environment = {**self.options.inherited_environment(), **self._argo_variables(container.name), **given}
+        return ContainerPlan(
+            name=container.name,
+            role=role,
+            argv=self._argv(container, given),
+            environment=environment,
+            working_dir=self._working_dir(container, given),
+            mounts=self.volumes.mounts(container.volume_mounts, given),
+            outputs=[],
+            model=container,
+            folder=self.folder / f"{role}-{container.name}",
+            memory=_memory_limit(container),
+        )
+
+    def _given_environment(self, container: Container) -> dict[str, str]:
+        try:
+            return environment_of(container, self.facts, self.context.catalog)
+        except ExecutorError as error:
+            raise ExecutorError(
+                f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
+            ) from error
+
+    def _argv(self, container: Container, environment: Mapping[str, str]) -> list[str]:
+        command = [expand(word, environment) for word in container.command]
+        if not command:
+            command = list(self.options.commands.get(container.image, ()))
+        if not command:
+            raise ExecutorError(
+                f"template {self.template.name or self.invocation.template_name}: the container {container.name} has no command, and the local backend "
+                f"does not look into its image {container.image!r}; give it a command, or LocalExecutor(commands={{{container.image!r}: [...]}})"
+            )
+        return command + [expand(word, environment) for word in container.args]
+
+    def _argo_variables(self, container: str) -> dict[str, str]:
+        invocation = self.invocation
+        variables = {
+            "HOSTNAME": invocation.pod_name,
+            "ARGO_CONTAINER_NAME": container,
+            "ARGO_NODE_ID": invocation.node,
+            "ARGO_POD_NAME": invocation.pod_name,
+            "ARGO_WORKFLOW_NAME": invocation.workflow,
+            "ARGO_INCLUDE_SCRIPT_OUTPUT": str(invocation.capture_result).lower(),
+        }
+        if invocation.deadline is not None:
+            variables["ARGO_DEADLINE"] = invocation.deadline.strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = json.dumps(invocation.body, separators=(",", ":"))
+        return variables if len(text) > _LONGEST_TEMPLATE else {**variables, "ARGO_TEMPLATE": text}
+
+    def _output_paths(self) -> list[str]:
+        return [
+            *staging.output_parameter_files(self.invocation).values(),
+            *(a.path for a in staging.output_artifacts(self.invocation) if a.path),
+        ]
+
+    def _add_argo_folder(self, plan: ContainerPlan) -> None:
+        """The folder with the script, and the file in which the main container may report its progress."""
+        folder = self.folder / "argo"
+        (folder / "staging").mkdir(parents=True)
+        shown = ARGO_FOLDER if self.isolated else str(folder)
+        plan.environment["ARGO_PROGRESS_FILE"] = f"{shown}/{_PROGRESS}"
+        plan.mounts = [*plan.mounts, Mount(str(folder), ARGO_FOLDER)]
+        if self.template.script is not None:
+            script = folder / _SCRIPT
+            script.write_bytes(self.template.script.source.encode("utf-8", "surrogatepass"))
+            script.chmod(0o755)
+            plan.argv.append(f"{shown}/{_SCRIPT}")
+
+
+def progress_file(folder: Path) -> Path:
+    """Where the main container of an invocation writes its progress, below the invocation's scratch folder."""
+    return folder / "argo" / _PROGRESS
+
+
+def _facts(invocation: Invocation, context: RunContext) -> PodFacts:
+    metadata = invocation.template.metadata
+    labels = {"workflows.argoproj.io/completed": "false", "workflows.argoproj.io/workflow": invocation.workflow, **(metadata.labels or {})}
+    names = {"workflows.argoproj.io/node-id": invocation.node, "workflows.argoproj.io/node-name": invocation.node_name}
+    return PodFacts(
+        name=invocation.pod_name,
+        namespace=invocation.namespace,
+        uid=invocation.uid,
+        node_name=platform.node(),
+        service_account=invocation.template.service_account_name or str(context.spec.get("serviceAccountName") or "default"),
+        labels=labels,
+        annotations={**names, **(metadata.annotations or {})},
+    )
+
+
+def _volumes(invocation: Invocation) -> dict[str, JsonObject]:
+    return {str(volume.get("name")): volume for volume in (*invocation.volumes, *invocation.template.volumes)}
+
+
+def _claim_templates(context: RunContext) -> frozenset[str]:
+    templates = context.spec.get("volumeClaimTemplates")
+    return frozenset(_name(template) for template in templates) if isinstance(templates, list) else frozenset()
+
+
+def _name(manifest: Json) -> str:
+    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def _memory_limit(container: Container) -> int | None:
+    limits = (container.resources or {}).get("limits")
+    amount = limits.get("memory") if isinstance(limits, dict) else None
+    return None if amount is None else whole_quantity(str(amount))
+
+
+def _within(path: str, folder: str) -> bool:
+    folder = posixpath.normpath(folder)
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def retries_of(template: Template) -> tuple[int, timedelta]:
+    """How often a container of a set is run again, and after which pause. Raises ExecutorError for a number or duration that is none."""
+    strategy = template.container_set.retry_strategy if template.container_set is not None else None
+    if strategy is None or strategy.retries is None:
+        return 0, timedelta(0)
+    try:
+        return max(0, int(strategy.retries)), parse_duration(strategy.duration) if strategy.duration else timedelta(0)
+    except (ValueError, ExpressionError) as error:
+        raise ExecutorError(f"containerSet.retryStrategy of template {template.name}: {error}") from error

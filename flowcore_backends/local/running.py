@@ -1,0 +1,171 @@
+"""One container while it runs: start it in its view, relay what it prints, wait for its end, word that end as Kubernetes does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from flowcore.nodes import NodeId
+from flowcore.ports import Reporter
+from flowcore_backends.local.layout import Layout, Machine
+from flowcore_backends.local.output import LineReporter, Tail, read_pipe
+from flowcore_backends.local.pod import ContainerPlan
+from flowcore_backends.local.process import Container, Exit, Launcher
+
+_SECONDS_FOR_LAST_OUTPUT = 5.0
+_LONGEST_TERMINATION_MESSAGE = 4096
+_LONGEST_FALLBACK = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for all containers: the launcher, what is known of the machine, and whether views are private."""
+
+    launcher: Launcher
+    machine: Machine
+    isolated: bool
+    needs_user_namespace: bool
+    visible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container ended: ``reason`` is Kubernetes' word (``Error``, ``OOMKilled``, ``StartError``), ``note`` its termination message."""
+
+    name: str
+    code: int
+    reason: str = "Error"
+    note: str = ""
+
+    @property
+    def message(self) -> str:
+        """As a node's message has it; empty for success."""
+        if self.code == 0:
+            return ""
+        text = f"{self.name}: {self.reason} (exit code {self.code})"
+        return f"{text}: {self.note}" if self.note else text
+
+
+class RunningContainer:
+    """Runs one ``ContainerPlan``. Use ``run``; ``process`` is there from its start on, and stays open for outputs until ``close``."""
+
+    def __init__(self, plan: ContainerPlan, surroundings: Surroundings, node: NodeId, report: Reporter, *, keep_result: bool) -> None:
+        self.plan, self._surroundings, self._node, self._report = plan, surroundings, node, report
+        self.process: Container | None = None
+        self.started, self.ended = anyio.Event(), anyio.Event()
+        self._asked: int | None = None  # the last signal that somebody wanted sent
+        self.result = Tail() if keep_result else None
+        self._log = Tail() if plan.model.termination_message_policy == "FallbackToLogsOnError" else None
+
+    def close(self) -> None:
+        """End all that still runs and give up the container's view."""
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+
+    async def run(self) -> Ended:
+        """Start the container and wait for its end. Raises ExecutorError for what is not the command's fault."""
+        with _pipe() as (out_reader, out_writer), _pipe() as (err_reader, err_writer):
+            self.process = await self._surroundings.launcher.start(self._order(), out_writer.number, err_writer.number)
+            out_writer.close()
+            err_writer.close()
+            if self._asked is not None:
+                await self.process.signal(self._asked)
+            await self.process.wait_started()
+            self.started.set()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._relay, out_reader.number, "stdout")
+                tasks.start_soon(self._relay, err_reader.number, "stderr")
+                ended = await self.process.wait()
+                tasks.cancel_scope.deadline = anyio.current_time() + _SECONDS_FOR_LAST_OUTPUT
+        described = await self._describe(ended)
+        self.ended.set()
+        return described
+
+    async def signal(self, number: int) -> None:
+        """Send a signal, at once or as soon as the command runs."""
+        self._asked = number
+        if self.process is not None:
+            await self.process.signal(number)
+
+    def _order(self) -> dict[str, object]:
+        plan, isolated = self.plan, self._surroundings.isolated
+        root = plan.folder / "root"
+        root.mkdir(parents=True)
+        view = []
+        if isolated:
+            layout = Layout(
+                self._surroundings.machine,
+                plan.folder / "over",
+                mounts=plan.mounts,
+                outputs=plan.outputs,
+                folders=[plan.working_dir],
+                visible=self._surroundings.visible,
+            )
+            view = layout.draw()
+        return {
+            "argv": plan.argv,
+            "env": plan.environment,
+            "cwd": plan.working_dir,
+            "isolate": isolated,
+            "user": self._surroundings.needs_user_namespace,
+            "root": str(root),
+            "view": view,
+            "memory": plan.memory,
+        }
+
+    async def _relay(self, number: int, stream: str) -> None:
+        lines = LineReporter(self._node, self.plan.name, "stdout" if stream == "stdout" else "stderr", self._report)
+        sinks: list[Callable[[bytes], None]] = [lines.feed]
+        if stream == "stdout" and self.result is not None:
+            sinks.append(self.result.feed)
+        if self._log is not None:
+            sinks.append(self._log.feed)
+        try:
+            await read_pipe(number, *sinks)
+        finally:
+            lines.end()
+
+    async def _describe(self, ended: Exit) -> Ended:
+        if ended.refused:
+            return Ended(self.plan.name, ended.code, "StartError", f"unable to start container process: {ended.refused}")
+        note = await self._termination_message() if ended.code else ""
+        return Ended(self.plan.name, ended.code, "OOMKilled" if ended.out_of_memory else "Error", note)
+
+    async def _termination_message(self) -> str:
+        path = self.plan.model.termination_message_path
+        assert self.process is not None
+        if path and not path.startswith("/dev/") and (number := await self.process.open(path)) is not None:
+            with os.fdopen(number, "rb") as file:
+                text = file.read(_LONGEST_TERMINATION_MESSAGE).decode("utf-8", "replace")
+            if text:
+                return text
+        return self._log.text[-_LONGEST_FALLBACK:] if self._log is not None else ""
+
+
+class _End:
+    """One end of a pipe, closed once."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._open = True
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self.number)
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[_End, _End]]:
+    reader, writer = map(_End, os.pipe())
+    os.set_blocking(reader.number, False)
+    try:
+        yield reader, writer
+    finally:
+        reader.close()
+        writer.close()
