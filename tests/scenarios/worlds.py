@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from flowcore_backends.fake import FakeExecutor
@@ -53,7 +54,7 @@ SEEDS: dict[str, World] = {
     "003-11-loops": say_nothing,
     "003-12-loops-maps": say_nothing,
     "003-13-loops-param-arg": say_nothing,
-    "003-14-loops-param-result": lambda fake: fake.when("gen-number-list").returns(list(range(20, 31))),
+    "003-14-loops-param-result": lambda fake: fake.when("gen-number-list").returns(json.dumps(list(range(20, 31)))),
     "003-15-coinflip": heads,
     "003-16-coinflip-recursive": two_tails_then_heads,
     "003-17-exit-handlers": intentional_failure,
@@ -82,7 +83,7 @@ def output_parameters(fake: FakeExecutor) -> None:
 
 
 def loop_result(fake: FakeExecutor) -> None:
-    fake.when("numbers").returns([1, 2, 3, 4])
+    fake.when("numbers").returns("[1, 2, 3, 4]")
     fake.when("square").runs(lambda number: str(int(number) ** 2))
 
 
