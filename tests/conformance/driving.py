@@ -63,16 +63,21 @@ class Drive:
     world: World
     plan: Any = None
     passes: int = 0
+    changed: bool = False  # whether the last pass changed any row
     log: list[tuple[int, Command]] = field(default_factory=list)
     waiting: dict[str, Acquire] = field(default_factory=dict)
 
     def handle(self, events: Sequence[Event]) -> list[Command]:
         """One pass. Returns the commands that the world has to carry out: starts, stops, wakes and waits."""
         self.passes += 1
+        self.changed = False
         later: list[Command] = []
         batch: list[Event] = list(events)
         for _ in range(ROUNDS_PER_PASS):
-            commands = self.engine.handle(batch, self.world.now).commands
+            before = self.engine.run
+            reaction = self.engine.handle(batch, self.world.now)
+            commands = reaction.commands
+            self.changed = self.changed or bool(reaction.nodes) or reaction.run != before
             self.log.extend((self.passes, command) for command in commands)
             batch = []
             for command in commands:

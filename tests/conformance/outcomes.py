@@ -173,7 +173,7 @@ def output_parameters(invocation: Invocation) -> list[str]:
     return [
         parameter["name"]
         for parameter in outputs.get("parameters") or ()
-        if not {"expression", "parameter", "configMapKeyRef"}.intersection(parameter.get("valueFrom") or {})
+        if parameter.get("valueFrom") and not {"expression", "parameter", "configMapKeyRef"}.intersection(parameter["valueFrom"])
     ]
 
 

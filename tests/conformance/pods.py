@@ -80,8 +80,8 @@ class Life:
         """What happens before the next pass; None when nothing ever will."""
         acted = self._actions_due()
         moved = self._move_pods()
-        if acted or moved:
-            return [*acted, *moved]
+        if acted or moved or self.drive.changed:  # a pass that changed something is followed by another, as in Argo
+            return [*moved, *acted]
         return self._resume() or self._advance()
 
     # --- what moves ---
@@ -127,7 +127,7 @@ class Life:
         return events
 
     def _resume_node(self, invocation: Invocation) -> list[Event]:
-        selector = f"name={invocation.node_name}"
+        selector = f"id={invocation.node}"  # a name may hold commas, which part a selector
         rule = self.rules.for_invocation(invocation)
         events: list[Event] = []
         if values := _supplied(invocation, rule):

@@ -132,7 +132,9 @@ def _containers(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     if body.get("containerSet"):
         return list(body["containerSet"]["containers"])
     if body.get("script"):
-        return [{**body["script"], "name": "main", "args": ["/argo/staging/script"]}]
+        script = body["script"]
+        path = ["/argo/staging/script"] if script.get("source") else []
+        return [{**script, "name": "main", "args": [*(script.get("args") or ()), *path]}]
     return [{**(body.get("container") or {}), "name": "main"}]
 
 
