@@ -81,7 +81,8 @@ def children_of(process: int) -> list[int]:
 def mind(connection: socket.socket, stdout: int, stderr: int) -> None:
     """Run one container from its first message to the end of the conversation."""
     try:
-        order = _first_message(connection)
+        decoder = Decoder()
+        order = _first_message(connection, decoder)
         if order is None:
             return
         if order["isolate"]:
@@ -94,11 +95,10 @@ def mind(connection: socket.socket, stdout: int, stderr: int) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it was, the executor must hear of it
         _say(connection, {"failed": f"{type(error).__name__}: {error}"})
         return
-    _Minder(connection, order).run(stdout, stderr)
+    _Minder(connection, decoder, order).run(stdout, stderr)
 
 
-def _first_message(connection: socket.socket) -> Message | None:
-    decoder = Decoder()
+def _first_message(connection: socket.socket, decoder: Decoder) -> Message | None:
     while decoder.receive(connection):
         if (found := decoder.next()) is not None:
             return found[0]
@@ -116,10 +116,9 @@ def _say(connection: socket.socket, message: Message, files: list[int] | None = 
 
 
 class _Minder:
-    def __init__(self, connection: socket.socket, order: Message) -> None:
-        self.connection, self.order = connection, order
+    def __init__(self, connection: socket.socket, decoder: Decoder, order: Message) -> None:
+        self.connection, self.decoder, self.order = connection, decoder, order
         self.isolated = bool(order["isolate"])
-        self.decoder = Decoder()
         self.command: int | None = None
         self.probes: dict[int, object] = {}  # process id -> number given by the executor
         self.memory = cast("int | None", order.get("memory"))
@@ -137,6 +136,7 @@ class _Minder:
             _say(self.connection, {"refused": problem})
             return
         _say(self.connection, {"started": self.command})
+        self._obey_waiting()  # what came together with the order
         while self._serve(alarm):
             pass
         self._end_all()
@@ -157,9 +157,12 @@ class _Minder:
     def _listen(self) -> bool:
         if not self.decoder.receive(self.connection):
             return False
+        self._obey_waiting()
+        return True
+
+    def _obey_waiting(self) -> None:
         while (found := self.decoder.next()) is not None:
             self._obey(found[0])
-        return True
 
     def _obey(self, message: Message) -> None:
         if "signal" in message:

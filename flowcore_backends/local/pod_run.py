@@ -55,6 +55,7 @@ class PodRun:
         self._waiting = anyio.CancelScope()  # for a slot
         self._staging = anyio.CancelScope()  # of inputs
         self._progress: str | None = None
+        self._told = False
 
     def stop(self, grace: timedelta) -> None:
         """Have all containers end, at the latest after ``grace``; asked again, the earlier end counts."""
@@ -129,7 +130,6 @@ class PodRun:
         mains, sidecars = pod.of_role("main"), pod.of_role("sidecar")
         self._over = {plan.name: anyio.Event() for plan in mains}
         self._begun = {plan.name: anyio.Event() for plan in (*mains, *sidecars)}
-        self._report(Started(self._invocation.node))
         async with anyio.create_task_group() as around:
             around.start_soon(self._watch_progress)
             async with anyio.create_task_group() as beside:
@@ -169,6 +169,8 @@ class PodRun:
         else:
             keep = self._invocation.capture_result and plan.name == MAIN
             container = RunningContainer(plan, self._surroundings, self._invocation.node, self._report, keep_result=keep)
+            if plan.role == "main":
+                container.when_started = self._report_started
             if (earlier := self._running.get(plan.name)) is not None:
                 earlier.close()
             self._running[plan.name] = container
@@ -183,6 +185,12 @@ class PodRun:
         if main is None or main.process is None or main.process.exit is None or main.process.exit.refused:
             return Collected()
         return await collect(main.process, self._invocation, self._context, self._folder)
+
+    def _report_started(self) -> None:
+        """A main container runs: said once."""
+        if not self._told:
+            self._told = True
+            self._report(Started(self._invocation.node))
 
     async def _report_ready(self, plans: list[ContainerPlan]) -> None:
         for plan in plans:

@@ -57,6 +57,7 @@ class RunningContainer:
         self.plan, self._surroundings, self._node, self._report = plan, surroundings, node, report
         self.process: Container | None = None
         self.started, self.ended = anyio.Event(), anyio.Event()
+        self.when_started: Callable[[], None] = lambda: None
         self._asked: int | None = None  # the last signal that somebody wanted sent
         self.result = Tail() if keep_result else None
         self._log = Tail() if plan.model.termination_message_policy == "FallbackToLogsOnError" else None
@@ -77,6 +78,7 @@ class RunningContainer:
                 await self.process.signal(self._asked)
             await self.process.wait_started()
             self.started.set()
+            self.when_started()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._relay, out_reader.number, "stdout")
                 tasks.start_soon(self._relay, err_reader.number, "stderr")
