@@ -8,12 +8,13 @@ from pathlib import Path
 
 import anyio
 
+from flowcore.clocks import VirtualClock
 from flowcore.nodes import NodeId
 from flowcore.ports import Foreseen, ForeseenResume, Invocation, Logged, Outcome, Ready, Reporter, RunContext, Started
 from flowcore_backends.fake.facts import Daemon, Fact, Said
 from flowcore_backends.fake.functions import called
 from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
-from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded
+from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded, supplied_placeholders
 from flowcore_backends.fake.script import Decision, Script, run_key
 from flowcore_backends.fake.stubs import from_stubs
 
@@ -33,7 +34,7 @@ class FakeExecutor:
         fake.when("notify").runs(lambda message: print(message))
 
     A declared output that no fact speaks of takes its default; without one the node ends in Error with the line to write, or, unless
-    ``strict``, gets a visible placeholder. Artifacts are taken to be there. ``seed`` decides what is left to chance. One executor may serve
+    ``strict``, gets a visible placeholder. Artifacts are taken to be there. Time is virtual unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve
     many runs: each counts for itself. ``record`` keeps every invocation for ``calls``.
     """
 
@@ -80,6 +81,11 @@ class FakeExecutor:
         matcher = Matcher(what=what, inputs=conditions)
         return [invocation for invocation in (self._recorded or {}).values() if matcher.matches(invocation)]
 
+    @property
+    def clock(self) -> VirtualClock:
+        """A new virtual clock, which a run takes that is given no other."""
+        return VirtualClock()
+
     # --- the port -----------------------------------------------------------------------------------------------------------------
 
     def foresee(self, invocation: Invocation) -> Foreseen | None:
@@ -92,10 +98,11 @@ class FakeExecutor:
         return self._foreseen(invocation, decision)
 
     def foresee_resume(self, invocation: Invocation) -> ForeseenResume | None:
-        """Whether somebody is scripted to resume this suspend node."""
+        """Whether somebody is scripted to resume this suspend node; unless strict, somebody always does, and at once."""
         if self._recorded is not None:
             self._recorded.setdefault((invocation.uid, invocation.node), invocation)
-        return self._script.resumption(invocation)
+        scripted = self._script.resumption(invocation)
+        return scripted if scripted is not None or self.strict else ForeseenResume(parameters=supplied_placeholders(invocation))
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Call the function that stands for the work; or wait, in real time, for the scripted outcome."""

@@ -8,6 +8,7 @@ from flowcore.jsontypes import JsonObject, object_of, objects_of, strings_of, te
 from flowcore.nodes import NodeType, Phase
 from flowcore.ports import Invocation, MemberOutcome, Outcome
 from flowcore_backends.fake.facts import Ending, Said
+from flowcore_backends.fake.matching import python_name
 
 KILLED = 143
 _DEPENDENCY_FAILED = 64
@@ -98,6 +99,18 @@ def location_of(artifact: JsonObject) -> JsonObject:
     return {kind: artifact[kind] for kind in _LOCATIONS if artifact.get(kind) is not None}
 
 
+def supplied_placeholders(invocation: Invocation) -> dict[str, str]:
+    """A visible placeholder for each output that somebody would supply to a suspend node, and that has no default."""
+    declared = objects_of(object_of(invocation.body, "outputs"), "parameters")
+    sources = {text_of(parameter, "name"): object_of(parameter, "valueFrom") for parameter in declared}
+    return {name: _placeholder("value_of", name) for name, source in sources.items() if "supplied" in source and "default" not in source}
+
+
+def _placeholder(kind: str, name: str) -> str:
+    """A value that nobody takes for a real one, and that is one word in conditions."""
+    return f"fake_{kind}_{python_name(name)}"
+
+
 # --- outputs ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -111,7 +124,7 @@ def _result(invocation: Invocation, said: Said, *, strict: bool) -> str | None:
         raise NotScripted(
             f"the result of {_place(invocation)} is used, and nothing says what it is: write fake.when({name!r}).returns(...)"
         )
-    return f"fake-result-of-{_spoken_name(invocation)}"
+    return _placeholder("result_of", _spoken_name(invocation))
 
 
 def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, *, strict: bool) -> Mapping[str, str]:
@@ -126,7 +139,7 @@ def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, 
             line = f"fake.when({_spoken_name(invocation)!r}).outputs(parameters={{{name!r}: ...}})"
             raise NotScripted(f"nothing says what output parameter {name!r} of {_place(invocation)} is: write {line}")
         else:
-            found[name] = f"fake-value-of-{name}"
+            found[name] = _placeholder("value_of", name)
     return found
 
 
@@ -170,4 +183,4 @@ def _members_after_failure(invocation: Invocation, culprit: str, ending: Ending)
     return ended
 
 
-__all__ = ["NotScripted", "broken", "failed", "failure_text", "killed", "location_of", "succeeded"]
+__all__ = ["NotScripted", "broken", "failed", "failure_text", "killed", "location_of", "succeeded", "supplied_placeholders"]

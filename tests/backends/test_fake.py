@@ -251,6 +251,21 @@ def test_suspend_nodes_are_resumed_or_stopped_as_scripted() -> None:
     assert FakeExecutor().foresee_resume(invocation("wait", **kind)) is None
 
 
+def test_without_strictness_somebody_resumes_at_once() -> None:
+    supplied: Any = [{"name": "who", "valueFrom": {"supplied": {}}}, {"name": "how", "valueFrom": {"supplied": {}, "default": "so"}}]
+    asked = invocation(node_type=NodeType.SUSPEND, body={"suspend": {}, "outputs": {"parameters": supplied}})
+    found = FakeExecutor(strict=False).foresee_resume(asked)
+    assert found is not None
+    assert (found.after, dict(found.parameters)) == (timedelta(0), {"who": "fake_value_of_who"})
+
+
+def test_it_offers_each_run_a_virtual_clock_of_its_own() -> None:
+    fake = FakeExecutor()
+    assert fake.clock.virtual
+    fake.clock.advance(timedelta(days=1))
+    assert fake.clock.now() == FakeExecutor().clock.now()
+
+
 SET: JsonObject = {
     "containerSet": {"containers": [{"name": "a"}, {"name": "main", "dependencies": ["a"]}, {"name": "z"}]},
 }
@@ -306,7 +321,7 @@ def test_an_output_that_nobody_scripted_is_an_error_that_says_what_to_write() ->
 def test_without_strictness_it_is_a_visible_placeholder() -> None:
     found = outcome(FakeExecutor(strict=False), invocation(body=outputs("size"), capture_result=True))
     assert found.phase is Phase.SUCCEEDED
-    assert (found.result, dict(found.parameters)) == ("fake-result-of-work", {"size": "fake-value-of-size"})
+    assert (found.result, dict(found.parameters)) == ("fake_result_of_work", {"size": "fake_value_of_size"})
 
 
 def test_defaults_and_what_is_not_the_works_own_are_left_to_the_engine() -> None:

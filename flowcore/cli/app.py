@@ -1,0 +1,126 @@
+"""The commands and their options. What they do stands in the modules beside this one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowcore.cli.execution import Order, carry_out
+from flowcore.cli.inputs import saved_workflow
+from flowcore.cli.linting import lint_files
+from flowcore.cli.output import Output, write
+from flowcore.cli.problems import exits_cleanly
+from flowcore.cli.summary import described
+from flowcore.status import rows_from_status
+
+app = typer.Typer(
+    name="flowcore",
+    help="Run, check and look at Argo workflows on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")]
+Templates = Annotated[
+    list[Path] | None, typer.Option("--template", metavar="PATH", help="A file or folder of shared templates; may be repeated.")
+]
+Resources = Annotated[
+    list[Path] | None, typer.Option("--resource", metavar="PATH", help="A file or folder of ConfigMaps and Secrets; may be repeated.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Take warnings about documents, and outputs that nobody scripted, as errors.")]
+
+
+@app.command()
+@exits_cleanly
+def run(
+    files: Files,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow.")
+    ] = None,
+    parameter_file: Annotated[
+        str | None, typer.Option("--parameter-file", "-f", metavar="FILE", help="A mapping of parameters, YAML or JSON.")
+    ] = None,
+    entrypoint: Annotated[str | None, typer.Option(metavar="TEMPLATE", help="Begin with this template.")] = None,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="What runs the leaves: auto, local, fake, or another installed one.")
+    ] = "auto",
+    template: Templates = None,
+    resource: Resources = None,
+    artifact: Annotated[
+        list[str] | None, typer.Option("--artifact", metavar="NAME=PATH", help="A file or folder as artifact of the workflow.")
+    ] = None,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="Print the workflow with its status, and nothing else, to standard output.")
+    ] = None,
+    logs: Annotated[bool, typer.Option("--logs/--no-logs", help="Show what the nodes print.")] = True,
+    strict: Strict = False,
+    seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Make names, ids and chance repeat.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
+    stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What the fake backend answers.")] = None,
+) -> int:
+    """Run workflows to their end and show them as they go.
+
+    Exits with 0 if all succeeded, 1 if one failed, 2 if something given is wrong. Ctrl-C stops a run (exit handlers still run), twice ends it at once.
+    """
+    return carry_out(
+        Order(
+            files=files,
+            parameters=parameter or (),
+            parameter_file=parameter_file,
+            entrypoint=entrypoint,
+            backend=backend,
+            templates=template or (),
+            resources=resource or (),
+            artifacts=artifact or (),
+            output=output,
+            logs=logs,
+            strict=strict,
+            seed=seed,
+            name=name,
+            namespace=namespace,
+            stubs=stubs,
+        )
+    )
+
+
+@app.command()
+@exits_cleanly
+def lint(files: Files, template: Templates = None, resource: Resources = None, strict: Strict = False) -> int:
+    """Check documents without running them. Exits with 2 if something is wrong."""
+    return lint_files(files, templates=template or (), resources=resource or (), strict=strict)
+
+
+@app.command()
+@exits_cleanly
+def get(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A workflow with its status, as `run --output` or kubectl wrote it; - is standard input.")
+    ],
+    output: Annotated[Output | None, typer.Option("--output", "-o", help="Print the document instead of the tree.")] = None,
+) -> int:
+    """Show a run from its saved status."""
+    document = saved_workflow(file)
+    run_row, rows = rows_from_status(document)
+    if output is not None:
+        write([document], output)
+    else:
+        typer.echo(described(document, run_row, rows, now=datetime.now(UTC)), nl=False)
+    return 0
+
+
+@app.command()
+@exits_cleanly
+def version() -> int:
+    """Print the version."""
+    typer.echo(f"flowcore {version_of('flowcore')}")
+    return 0
+
+
+__all__ = ["app"]

@@ -1,0 +1,213 @@
+"""Carrying out ``flowcore run``: one workflow after the other, shown as it goes, stopped by Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import anyio
+from rich.console import Console
+
+from flowcore.artifacts import FolderArtifacts
+from flowcore.catalogs import MemoryCatalog
+from flowcore.cli.backends import executor_named
+from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, parameters_of
+from flowcore.cli.output import Output, write
+from flowcore.cli.problems import tell_problems
+from flowcore.cli.screens import LiveScreen, PlainScreen, Screen, with_icons
+from flowcore.cli.summary import described
+from flowcore.clocks import RealClock, VirtualClock
+from flowcore.errors import InvalidWorkflow, UsageError
+from flowcore.jsontypes import Json, JsonObject, object_of, objects_of
+from flowcore.manifests import Document
+from flowcore.models import Workflow
+from flowcore.nodes import WorkflowPhase
+from flowcore.ports import Clock, Executor
+from flowcore.results import RunResult
+from flowcore.runner import Run
+from flowcore.running import open_run
+
+_REDRAWN_EVERY = 0.2
+_FIRST, _AGAIN = "stopping: exit handlers still run; once more ends everything at once", "ending everything at once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What ``flowcore run`` was asked to do."""
+
+    files: Sequence[str]
+    parameters: Sequence[str] = ()
+    parameter_file: str | None = None
+    entrypoint: str | None = None
+    backend: str = "auto"
+    templates: Sequence[Path] = ()
+    resources: Sequence[Path] = ()
+    artifacts: Sequence[str] = ()
+    output: Output | None = None
+    logs: bool = True
+    strict: bool = False
+    seed: int | None = None
+    name: str | None = None
+    namespace: str | None = None
+    stubs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What all runs of an order have in common."""
+
+    order: Order
+    executor: Executor
+    catalog: MemoryCatalog
+    artifacts: FolderArtifacts
+    parameters: Mapping[str, str]
+    console: Console
+    results: list[RunResult] = field(default_factory=list)
+
+
+def carry_out(order: Order) -> int:
+    """Run the workflows of ``order`` and print what they did; the exit status. Raises FlowError for what cannot be run."""
+    given = given_by(order.files, strict=order.strict)
+    if order.name is not None and len(given.workflows) > 1:
+        raise UsageError(f"--name is for one workflow; there are {len(given.workflows)}")
+    parameters = parameters_of(order.parameters, order.parameter_file)
+    files = artifacts_of(order.artifacts)
+    catalog = catalog_of(given, order.templates, order.resources)
+    executor = executor_named(order.backend, stubs=order.stubs, seed=order.seed, strict=order.strict)
+    tell_problems(given.warnings)
+    console = Console(stderr=order.output is not None, highlight=False)
+    with TemporaryDirectory(prefix="flowcore-artifacts-") as folder:
+        world = _World(
+            order=order,
+            executor=executor,
+            catalog=catalog,
+            artifacts=FolderArtifacts(folder),
+            parameters=parameters,
+            console=console,
+        )
+        anyio.run(_run_all, world, given.workflows, files)
+    if order.output is not None:
+        write([result.to_json() for result in world.results], order.output)
+    return 0 if all(result.phase is WorkflowPhase.SUCCEEDED for result in world.results) else 1
+
+
+async def _run_all(world: _World, documents: Sequence[Document], files: Mapping[str, Path]) -> None:
+    for name, path in files.items():
+        await world.artifacts.save(_key(name), path)
+    for document in documents:
+        clock = _clock_for(world.executor, world.order.seed)
+        result = await _run_one(world, document, files, clock)
+        world.results.append(result)
+        if world.order.output is None:
+            manifest = _with_parameters(result, world.parameters)
+            text = described(manifest, result.row, result.nodes.values(), now=clock.now())
+            world.console.print(with_icons(f"\n{text}"), soft_wrap=True, end="")
+
+
+async def _run_one(world: _World, document: Document, files: Mapping[str, Path], clock: Clock) -> RunResult:
+    order = world.order
+    model = Workflow.model_validate(_with_artifacts(document.json, files))
+    try:
+        async with open_run(
+            model,
+            executor=world.executor,
+            parameters=world.parameters,
+            entrypoint=order.entrypoint,
+            name=order.name,
+            namespace=order.namespace,
+            catalog=world.catalog,
+            artifacts=world.artifacts,
+            clock=clock,
+            seed=order.seed,
+        ) as run:
+            await _watch(run, _screen(world, run, clock))
+            return await run.result()
+    except InvalidWorkflow as error:
+        raise InvalidWorkflow([document.placed(problem) for problem in error.problems]) from None
+
+
+async def _watch(run: Run, screen: Screen) -> None:
+    """Show the run until its end, and carry its user's orders to it."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_obey, run, screen)
+        with screen.shown():
+            tasks.start_soon(_redraw, screen)
+            async for change in run.events():
+                screen.tell(change)
+        tasks.cancel_scope.cancel()
+
+
+async def _redraw(screen: Screen) -> None:
+    while True:
+        await anyio.sleep(_REDRAWN_EVERY)
+        screen.refresh()
+
+
+async def _obey(run: Run, screen: Screen) -> None:
+    """Ctrl-C once stops the run, twice terminates it; being asked to end by the system counts as Ctrl-C."""
+    asked = 0
+    async with _interrupts() as interrupts:
+        async for _ in interrupts:
+            asked += 1
+            with suppress(UsageError):  # the run may have ended by itself just now
+                await (run.stop() if asked == 1 else run.terminate())
+                screen.note(_FIRST if asked == 1 else _AGAIN)
+
+
+@asynccontextmanager
+async def _interrupts() -> AsyncIterator[AsyncIterator[signal.Signals]]:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        yield signals
+
+
+def _screen(world: _World, run: Run, clock: Clock) -> Screen:
+    snapshot = run.snapshot()
+    if world.console.is_terminal and not world.console.is_dumb_terminal:
+        return LiveScreen(world.console, snapshot.row, snapshot.nodes, logs=world.order.logs, now=clock.now)
+    return PlainScreen(world.console, snapshot.row, snapshot.nodes, logs=world.order.logs)
+
+
+def _clock_for(executor: Executor, seed: int | None) -> Clock:
+    """Virtual time for executors that know what will happen, from now on or, with a seed, from a fixed day; else the machine's."""
+    offered = cast("Clock | None", getattr(executor, "clock", None))
+    if offered is None or not offered.virtual:
+        return offered or RealClock()
+    return offered if seed is not None else VirtualClock(datetime.now(UTC).replace(microsecond=0))
+
+
+# --- what was given beside the document -------------------------------------------------------------------------------------------
+
+
+def _key(name: str) -> str:
+    """Where a file that was given for the artifact ``name`` is stored."""
+    return f"given/{name}"
+
+
+def _with_artifacts(manifest: JsonObject, files: Mapping[str, Path]) -> JsonObject:
+    """The workflow with the given files as its argument artifacts."""
+    if not files:
+        return manifest
+    spec = object_of(manifest, "spec")
+    arguments = object_of(spec, "arguments")
+    others: list[Json] = [artifact for artifact in objects_of(arguments, "artifacts") if artifact.get("name") not in files]
+    given: list[Json] = [{"name": name, "archive": {"none": {}}, "s3": {"key": _key(name)}} for name in files]
+    return {**manifest, "spec": {**spec, "arguments": {**arguments, "artifacts": [*others, *given]}}}
+
+
+def _with_parameters(result: RunResult, parameters: Mapping[str, str]) -> JsonObject:
+    """The workflow with the values that were given for its parameters."""
+    spec = object_of(result.manifest, "spec")
+    arguments = object_of(spec, "arguments")
+    declared = {str(one.get("name")): one for one in objects_of(arguments, "parameters")}
+    merged: list[Json] = [*({**declared.get(name, {}), "name": name, "value": value} for name, value in parameters.items())]
+    kept: list[Json] = [one for name, one in declared.items() if name not in parameters]
+    return {**result.manifest, "spec": {**spec, "arguments": {**arguments, "parameters": [*kept, *merged]}}}
+
+
+__all__ = ["Order", "carry_out"]
