@@ -30,6 +30,7 @@ from tests.conformance.driving import Drive, rounded_up
 from tests.conformance.outcomes import Rules, killed, outcome_of, output_parameters
 
 MOST_PASSES = 200
+POD_IP = "10.0.0.1"
 
 
 @dataclass
@@ -80,7 +81,8 @@ class Life:
         """What happens before the next pass; None when nothing ever will."""
         acted = self._actions_due()
         moved = self._move_pods()
-        if acted or moved or self.drive.changed:  # a pass that changed something is followed by another, as in Argo
+        orders_to_come = any(action["after_pass"] > self.drive.passes for action in self.actions)
+        if acted or moved or self.drive.changed or orders_to_come:  # a pass that changed something is followed by another, as in Argo
             return [*moved, *acted]
         return self._resume() or self._advance()
 
@@ -96,7 +98,7 @@ class Life:
             if pod.stopped:
                 events.append(self._end(node, killed(pod.invocation)))
             elif pod.age == 1:
-                events += [Started(pod.invocation.node), Ready(pod.invocation.node)]
+                events += [Started(pod.invocation.node), Ready(pod.invocation.node, POD_IP)]
             elif pod.age == 2:
                 events += self._natural_end(node, pod)
         return events
