@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import cast
 
+from flowcore.jsontypes import Json
 from flowcore.language.expr.builtins_numbers import as_float, as_int
 from flowcore.language.expr.json_reader import read_json
 from flowcore.language.expr.limits import Panic
@@ -42,9 +44,9 @@ class GoFunction:
 
 
 def _jsonpath(text: object, path: object) -> object:
-    from flowcore.language.jsonpath import jsonpath
+    from flowcore.language.jsonpath import query
 
-    return jsonpath(read_json(None, str(text)), str(path))
+    return query(cast("Json", read_json(None, str(text))), str(path))
 
 
 class _Sprig(Mapping[str, object]):

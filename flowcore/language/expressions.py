@@ -14,13 +14,13 @@ from types import MappingProxyType
 
 from flowcore.errors import ExpressionError, LimitExceeded
 from flowcore.language.expr import nodes, texts
+from flowcore.language.expr.check_calls import env_name
 from flowcore.language.expr.evaluator import Evaluator
 from flowcore.language.expr.limits import Panic
 from flowcore.language.expr.parser import parse
 from flowcore.language.expr.programs import Missing, Mode, Program, compile_program, located, nature_of
 from flowcore.language.expr.references import Reference, references
-from flowcore.language.expr.signatures import BUILTIN_NAMES
-from flowcore.language.expr.values import plain
+from flowcore.language.expr.values import plain, type_name
 
 __all__ = ["Expression", "Reference", "compile_expression", "evaluate_bool", "go_text", "to_text"]
 
@@ -67,7 +67,7 @@ class Expression:
         program = self._program(environment, functions, mode)
         evaluator = Evaluator(environment, functions, clock)
         try:
-            return plain(evaluator.run(program.tree, self.source))
+            return plain(evaluator.run(program.tree, self.source), evaluator.spend)
         except Panic as panic:
             raise located(ExpressionError(str(panic), at=panic.at), self.source, "run") from None
         except ExpressionError as error:
@@ -105,11 +105,16 @@ def _names(tree: nodes.Node) -> tuple[str, ...]:
     """The names whose presence and kind in the environment matters: what is read, declared or called."""
     found: dict[str, None] = {}
     for node in nodes.walk(tree):
-        if isinstance(node, (nodes.Identifier, nodes.Let)) or (isinstance(node, nodes.Builtin) and node.name in BUILTIN_NAMES):
+        name: object = None
+        if isinstance(node, (nodes.Identifier, nodes.Let)):
+            name = node.name
+        elif isinstance(node, nodes.Builtin):
             found[node.name] = None
-        elif isinstance(node, nodes.Member) and isinstance(node.key, nodes.Literal) and isinstance(node.base, nodes.Identifier):
-            if node.base.name == "$env" and isinstance(node.key.value, str):
-                found[node.key.value] = None
+            name = env_name(node)
+        elif isinstance(node, nodes.Member) and isinstance(node.base, nodes.Identifier) and node.base.name == "$env":
+            name = node.key.value if isinstance(node.key, nodes.Literal) else None
+        if isinstance(name, str):
+            found[name] = None
     return tuple(found)
 
 
@@ -145,7 +150,7 @@ def _misprinted(value: object) -> str:
     """A value that is no string where Go's ``%s`` wants one."""
     if isinstance(value, list):
         return "[" + " ".join(item if isinstance(item, str) else _misprinted(item) for item in value) + "]"
-    return "%!s(<nil>)" if value is None else f"%!s({texts.type_name(value)}={go_text(value)})"
+    return "%!s(<nil>)" if value is None else f"%!s({type_name(value)}={go_text(value)})"
 
 
 def go_text(value: object) -> str:

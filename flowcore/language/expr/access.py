@@ -9,7 +9,7 @@ from flowcore.language.expr.limits import Panic
 from flowcore.language.expr.methods import BoundMethod, find_method
 from flowcore.language.expr.operators import map_key, to_int
 from flowcore.language.expr.texts import go_text
-from flowcore.language.expr.values import IntList, TextList, Uint8, kind_of, type_name
+from flowcore.language.expr.values import Groups, IntList, NilList, TextList, Uint8, kind_of, type_name
 
 
 def fetch(base: object, key: object) -> object:
@@ -18,8 +18,7 @@ def fetch(base: object, key: object) -> object:
         return base.get(key)
     kind = kind_of(base)
     if kind == "map":
-        holder = cast("Mapping[object, object]", base)
-        return holder.get(map_key(holder, key))
+        return _entry(cast("Mapping[object, object]", base), key)
     if kind == "list":
         return _at(cast("list[object]", base), key)
     if kind in ("string", "bytes"):
@@ -28,6 +27,12 @@ def fetch(base: object, key: object) -> object:
     if found is None:
         raise Panic(f"cannot fetch {go_text(key)} from {type_name(base)}")
     return BoundMethod(base, found)
+
+
+def _entry(holder: Mapping[object, object], key: object) -> object:
+    """A missing group is a list that was never made."""
+    found = holder.get(map_key(holder, key))
+    return NilList() if found is None and isinstance(holder, Groups) else found
 
 
 def _bytes(value: object) -> bytes:
@@ -54,8 +59,7 @@ def get(base: object, key: object) -> object:
             return None
         return items[index] if kind == "list" else Uint8(cast("int", items[index]))
     if kind == "map":
-        holder = cast("Mapping[object, object]", base)
-        return holder.get(map_key(holder, key))
+        return _entry(cast("Mapping[object, object]", base), key)
     found = find_method(kind, key)
     return None if found is None else BoundMethod(base, found)
 

@@ -10,7 +10,19 @@ from flowcore.language.expr.limits import Budget, Panic
 from flowcore.language.expr.operators import equal, to_int
 from flowcore.language.expr.ordering import ordered
 from flowcore.language.expr.texts import go_text
-from flowcore.language.expr.values import AnyMap, IntList, Pair, PairList, TextList, Uint8, kind_of, sorted_items, to_key, type_name
+from flowcore.language.expr.values import (
+    AnyMap,
+    IntList,
+    NilList,
+    Pair,
+    PairList,
+    TextList,
+    Uint8,
+    kind_of,
+    sorted_items,
+    to_key,
+    type_name,
+)
 
 _REFLECT_KINDS = {
     "nil": "invalid",
@@ -149,7 +161,7 @@ def _concat(budget: Budget, *lists: object) -> object:
         given = _items("concat", items)
         budget.grow(len(given))
         result.extend(given)
-    return result
+    return result or NilList()
 
 
 def _flatten(budget: Budget, value: object) -> object:
@@ -170,11 +182,13 @@ def _flat(budget: Budget, items: list[object], depth: int) -> list[object]:
 
 
 def _sort(budget: Budget, value: object, order: object = "asc") -> object:
-    items = cast("list[object]", value) if kind_of(value) == "list" and not isinstance(value, PairList) else []
     if not isinstance(order, str):
         raise Panic(f"sort order argument must be a string (got {type_name(order)})")
     if order not in ("asc", "desc"):
         raise Panic(f"invalid order {order}, expected asc or desc")
+    if kind_of(value) != "list" or isinstance(value, (Pair, PairList, NilList)):
+        return NilList()
+    items = cast("list[object]", value)
     return ordered(budget, [(item, item) for item in items], descending=order == "desc")
 
 

@@ -158,20 +158,20 @@ def _matches(budget: Budget, left: object, pattern: object) -> object:
         raise conversion(left, "[]uint8")
     budget.spend(len(left) + len(source))
     try:
-        return compile_regexp(source).matches(left)
+        found = compile_regexp(source).matches(left)
     except LimitExceeded:
         raise
     except ExpressionError as error:
         raise Panic(error.message) from None
+    budget.tick()
+    return found
 
 
 # -- encodings -----------------------------------------------------------------------------------------------------------------------
 
 
 def _to_json(budget: Budget, value: object) -> object:
-    result = go_json(value, "  ")
-    budget.write(len(result))
-    return result
+    return go_json(value, "  ", budget)
 
 
 def _from_json(budget: Budget, value: object) -> object:
@@ -213,7 +213,7 @@ def _illegal_byte(original: str, given: str, end: int) -> int:
 
 
 TEXTS: Mapping[str, Callable[..., object]] = {
-    "string": lambda _, value: go_text(value),
+    "string": lambda budget, value: go_text(value, budget),
     "trim": _trim,
     "trimPrefix": _trim_prefix,
     "trimSuffix": _trim_suffix,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 
 from flowcore.errors import ExpressionError
@@ -30,6 +31,7 @@ class CallRules(ABC):
     """Keeps the names that ``let`` and predicates bring in, and judges calls."""
 
     def __init__(self) -> None:
+        self.fields: Mapping[str, Nature] = {}
         self.variables: list[tuple[str, Nature]] = []
         self.scopes: list[tuple[Nature, dict[str, Nature]]] = []
 
@@ -122,6 +124,9 @@ class CallRules(ABC):
         if len(node.arguments) != 2:
             raise self.error(node, f"invalid number of arguments (expected 2, got {len(node.arguments)})")
         base, key = self.visit(node.arguments[0]), pointed(self.visit(node.arguments[1]))
+        name = env_name(node)
+        if name is not None:
+            return self.fields.get(name, UNKNOWN)
         if base.is_unknown:
             return UNKNOWN
         if base.is_list:
@@ -207,6 +212,16 @@ class _Arguments:
             self.known[index] = self.rules.visit(self.nodes[index])
             self.broken = False
         return self.known[index]
+
+
+def env_name(node: nodes.Builtin) -> str | None:
+    """The name that ``get($env, "name")`` asks for."""
+    if node.name != "get" or len(node.arguments) != 2:
+        return None
+    base, key = node.arguments
+    if not isinstance(base, nodes.Identifier) or base.name != "$env" or not isinstance(key, nodes.Literal):
+        return None
+    return key.value if isinstance(key.value, str) else None
 
 
 def _called_name(callee: Node) -> str:

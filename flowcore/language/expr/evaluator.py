@@ -11,18 +11,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import ClassVar, cast
 
-from simpleeval import SimpleEval
+from simpleeval import SimpleEval  # type: ignore[import-untyped]  # it ships no types
 
 from flowcore.errors import ExpressionError, LimitExceeded
 from flowcore.language.expr import loops, operators, pyast
 from flowcore.language.expr.access import cut, fetch, length
-from flowcore.language.expr.builtins import BUILTINS
+from flowcore.language.expr.builtins import ARITY, BUILTINS, TAKES_LAST
 from flowcore.language.expr.limits import Budget, Panic
 from flowcore.language.expr.methods import BoundMethod
 from flowcore.language.expr.operators import conversion
-from flowcore.language.expr.values import kind_of, type_name
+from flowcore.language.expr.values import is_nil, kind_of, type_name
 
-Functions = Mapping[str, Callable[..., object]]
 _OPERATORS: Mapping[type[ast.AST], Callable[[object, object], object]] = {
     ast.Add: operators.add,
     ast.Sub: operators.subtract,
@@ -41,12 +40,12 @@ class _ChainBroken(Exception):
     """A receiver of ``?.`` was nil."""
 
 
-class Evaluator(Budget, SimpleEval):
+class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
     """One evaluation of one program over one environment."""
 
     operators: ClassVar[Mapping[type[ast.AST], Callable[[object, object], object]]] = _OPERATORS
 
-    def __init__(self, names: Mapping[str, object], functions: Functions, clock: Callable[[], datetime] | None) -> None:
+    def __init__(self, names: Mapping[str, object], functions: Mapping[str, object], clock: Callable[[], datetime] | None) -> None:
         # SimpleEval's own set-up is left out on purpose: it fills in Python's operators and functions.
         Budget.__init__(self, clock)
         self.names = names
@@ -166,7 +165,7 @@ class Evaluator(Budget, SimpleEval):
 
     def coalesce(self, node: pyast.Coalesce) -> object:
         value = self._eval(node.values[0])
-        return self._eval(node.values[1]) if value is None else value
+        return self._eval(node.values[1]) if is_nil(value) else value
 
     def conditional(self, node: ast.IfExp) -> object:
         return self._eval(node.body if truth(self._eval(node.test)) else node.orelse)
@@ -191,19 +190,26 @@ class Evaluator(Budget, SimpleEval):
 
     def optional_item(self, node: pyast.OptionalItem) -> object:
         base = self._eval(node.value)
-        if base is None:
+        if is_nil(base):
             raise _ChainBroken
         return fetch(base, self._eval(node.slice))
 
     def chain(self, node: pyast.ChainEnd) -> object:
         try:
-            return self._eval(node.value)
+            value = self._eval(node.value)
         except _ChainBroken:
             return None
+        return None if is_nil(value) else value
 
     def builtin(self, node: ast.Call) -> object:
-        function = BUILTINS[cast("ast.Name", node.func).id]
-        return function(self, *[self._eval(argument) for argument in node.args])
+        name = cast("ast.Name", node.func).id
+        arguments = [self._eval(argument) for argument in node.args]
+        least, most = ARITY[name]
+        if not least <= len(arguments) <= most:  # possible only where nothing was checked: in arguments of something unknown
+            if len(arguments) < least:
+                raise Panic(f"invalid number of arguments (expected {least}, got {len(arguments)})")
+            arguments = arguments[-1:] if name in TAKES_LAST else arguments[:most]
+        return BUILTINS[name](self, *arguments)
 
     def invoke(self, node: pyast.Invoke) -> object:
         arguments = [self._eval(argument) for argument in node.args]
@@ -213,6 +219,7 @@ class Evaluator(Budget, SimpleEval):
         if not callable(function) or kind_of(function) != "func":
             raise Panic(f"invalid operation: cannot call non-function of type {type_name(function)}")
         result = self._called(function, arguments)
+        self.tick()
         if isinstance(result, str):
             self.write(len(result))
         elif isinstance(result, (list, dict)):

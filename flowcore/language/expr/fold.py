@@ -25,13 +25,18 @@ _ARITHMETIC: Mapping[str, Callable[[object, object], object]] = {
     "**": operators.power,
     "^": operators.power,
 }
+_MOST_PASSES = 100
 _NATURES: Mapping[type, Nature] = {bool: BOOL, int: INT, float: FLOAT, str: STRING}
 
 
 def fold(node: Node, source: str) -> Node:
     """The tree with everything simplified that can be; nodes of the given tree are reused."""
     node = _rewrite(node, _text_sets)
-    node = _rewrite(node, lambda found: _constants(found, source))
+    for _ in range(_MOST_PASSES):
+        folding = _Folding(source)
+        node = _rewrite(node, folding.visit)
+        if not folding.applied:
+            break
     for rule in (_in_range, _filter_map, _filter_edges, folded_series, _sum_array, _count_any):
         node = _rewrite(node, rule)
     return node
@@ -107,6 +112,19 @@ def _text_sets(node: Node) -> Node:
         if len(texts) == len(node.right.items):
             node.right = Literal(operators.TextSet(texts), at=node.right.at, nature=LIST)
     return node
+
+
+class _Folding:
+    """One pass over the constants; what it makes can be folded again by the next."""
+
+    def __init__(self, source: str) -> None:
+        self.source, self.applied = source, False
+
+    def visit(self, node: Node) -> Node:
+        """The node, or what it comes to."""
+        result = _constants(node, self.source)
+        self.applied = self.applied or result is not node
+        return result
 
 
 def _constants(node: Node, source: str) -> Node:

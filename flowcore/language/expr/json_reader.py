@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import NoReturn
 
 from flowcore.language.expr.limits import Budget, Panic
@@ -22,10 +23,10 @@ _CONTEXTS = (
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text)
-    except OverflowError:
-        return float("inf")
+    number = float(text) if len(text) < 1000 else math.inf
+    if math.isinf(number):
+        raise Panic(f"json: cannot unmarshal number {text[:200]} into Go value of type float64")
+    return number
 
 
 def _constant(name: str) -> NoReturn:

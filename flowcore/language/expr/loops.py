@@ -29,7 +29,7 @@ class LoopScope:
             raise Panic(f"reflect: call of reflect.Value.Len on {_REFLECT_KINDS.get(kind, kind)} Value")
         if kind == "string":
             items = cast("str", items).encode("utf-8", "surrogateescape")
-        self.items = cast("list[object]", items)
+        self.items = cast("list[object] | bytes | Mapping[object, object]", items)
         self.size = len(self.items)
         self.index = 0
         self.accumulated: object = None
@@ -38,7 +38,7 @@ class LoopScope:
         """The element."""
         if isinstance(self.items, bytes):
             return Uint8(self.items[self.index])
-        if not isinstance(self.items, (list, tuple)):
+        if isinstance(self.items, Mapping):
             raise Panic("reflect: call of reflect.Value.Index on map Value")
         return self.items[self.index]
 

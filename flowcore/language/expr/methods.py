@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from flowcore.language.expr.limits import Panic
 from flowcore.language.expr.natures import (
@@ -168,7 +168,7 @@ _BY_TYPE: Mapping[str, Mapping[str, Method]] = {
 
 def find_method(kind: str, name: object) -> Method | None:
     """The method of a value of that kind."""
-    return _BY_KIND[kind].get(cast("str", name)) if kind in _BY_KIND and isinstance(name, str) else None
+    return _BY_KIND[kind].get(name) if kind in _BY_KIND and isinstance(name, str) else None
 
 
 def method_nature(type_name: str, name: str) -> Nature | None:

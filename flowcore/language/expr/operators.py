@@ -11,7 +11,7 @@ from typing import cast
 
 from flowcore.language.expr.limits import Budget, Panic
 from flowcore.language.expr.times import Duration, Moment, wrap64
-from flowcore.language.expr.values import AnyMap, Uint8, exact, has_any_keys, kind_of, to_key, type_name
+from flowcore.language.expr.values import AnyMap, Uint8, exact, has_any_keys, is_nil, kind_of, to_key, type_name
 
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _NUMBERS = frozenset({"int", "float"})
@@ -198,6 +198,8 @@ def equal(budget: Budget, left: object, right: object) -> bool:
 def _equal(budget: Budget, left: object, right: object, *, loose: bool) -> bool:
     """``loose``: 1 equals 1.0, as everywhere but inside maps."""
     budget.spend(1)
+    if is_nil(left) or is_nil(right):
+        return is_nil(left) and is_nil(right)
     kind, other = kind_of(left), kind_of(right)
     if kind in _NUMBERS and other in _NUMBERS:
         return left == right and (loose or (kind == other and type(left) is type(right)))
@@ -264,7 +266,7 @@ def contains(budget: Budget, needle: object, haystack: object) -> bool:
             raise Panic(f"reflect.Value.MapIndex: value of type {type_name(needle)} is not assignable to type string")
         return (needle or "") in haystack
     kind = kind_of(haystack)
-    if kind == "nil":
+    if is_nil(haystack):
         return False
     if kind == "list":
         return any(equal(budget, item, needle) for item in cast("list[object]", haystack))

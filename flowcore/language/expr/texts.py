@@ -10,28 +10,28 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from flowcore.errors import ExpressionError, LimitExceeded
-from flowcore.language.expr.limits import LONGEST_TEXT, Panic
+from flowcore.language.expr.limits import Budget, Panic
 from flowcore.language.expr.times import Duration, Moment
 from flowcore.language.expr.values import AnyMap, exact, kind_of, sorted_items, type_name
 from flowcore.language.go_format import format_float
 from flowcore.language.go_json import json_float, json_string
 
 _DEEPEST = 200
+_LEAST_EXPONENT = 6
 _JSON_TIME = "2006-01-02T15:04:05.999999999Z07:00"
 
 
 class _Writer:
-    """Collects the parts of a text and counts them."""
+    """Collects the parts of a text and pays for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None) -> None:
         self.parts: list[str] = []
-        self.size = 0
+        self.budget = budget if budget is not None else Budget()
 
     def put(self, text: str) -> None:
         self.parts.append(text)
-        self.size += len(text) + 1
-        if self.size > LONGEST_TEXT:
-            raise LimitExceeded("memory budget exceeded")
+        self.budget.write(len(text))
+        self.budget.spend(1)
 
     def text(self) -> str:
         return "".join(self.parts)
@@ -40,11 +40,11 @@ class _Writer:
 # -- Go's %v -------------------------------------------------------------------------------------------------------------------------
 
 
-def go_text(value: object) -> str:
+def go_text(value: object, budget: Budget | None = None) -> str:
     """The value as Go's ``%v`` prints it: ``[a b]``, ``map[k:v]``, ``<nil>``."""
     if type(value) is str:
         return value
-    writer = _Writer()
+    writer = _Writer(budget)
     _write(value, writer, 0)
     return writer.text()
 
@@ -79,7 +79,7 @@ _SCALAR_TEXT: Mapping[str, Callable[[object], str]] = {
     "nil": lambda _: "<nil>",
     "bool": lambda value: "true" if value else "false",
     "int": lambda value: str(int(cast("int", value))),
-    "float": lambda value: format_float(cast("float", value)),
+    "float": lambda value: format_float(cast("float", value), largest_plain=_LEAST_EXPONENT),
     "time": lambda value: str(exact(value)),
     "duration": lambda value: str(exact(value)),
     "func": lambda value: f"0x{id(value):x}",
@@ -89,12 +89,12 @@ _SCALAR_TEXT: Mapping[str, Callable[[object], str]] = {
 # -- Go's JSON -----------------------------------------------------------------------------------------------------------------------
 
 
-def go_json(value: object, indent: str = "") -> str:
+def go_json(value: object, indent: str = "", budget: Budget | None = None) -> str:
     """The value as Go's ``json.Marshal`` writes it (``indent``: ``json.MarshalIndent``): sorted keys, ``<>&`` escaped.
 
     Raises Panic for what has no JSON form, with Go's text.
     """
-    writer = _Writer()
+    writer = _Writer(budget)
     _json(value, writer, indent, 0)
     return writer.text()
 

@@ -23,6 +23,10 @@ class TextList(list[object]):
     """``[]string``: what ``split`` gives."""
 
 
+class NilList(list[object]):
+    """A list that was never made: empty, and nil to ``??``, ``?.`` and ``==``."""
+
+
 class Pair(list[object]):
     """``[2]interface {}``: a key and its value."""
 
@@ -58,6 +62,11 @@ class Key:
         return hash((type(self.value), self.value))
 
 
+def is_nil(value: object) -> bool:
+    """Whether Go would call the value nil."""
+    return value is None or type(value) is NilList
+
+
 def to_key(value: object) -> object:
     """How an AnyMap holds a key; raises Panic for what Go cannot hash."""
     if type(value) in (str, int):
@@ -91,7 +100,7 @@ def has_any_keys(holder: Mapping[object, object]) -> bool:
 
 _KINDS: Final[dict[type, str]] = {
     type(None): "nil", bool: "bool", int: "int", Uint8: "int", float: "float", str: "string", bytes: "bytes",
-    **dict.fromkeys((list, IntList, TextList, Pair, PairList, tuple), "list"),
+    **dict.fromkeys((list, IntList, TextList, NilList, Pair, PairList, tuple), "list"),
     **dict.fromkeys((dict, AnyMap, Groups), "map"),
     **dict.fromkeys((Moment, datetime), "time"), **dict.fromkeys((Duration, timedelta), "duration"),
     Month: "month", Weekday: "weekday", Zone: "zone",
@@ -116,22 +125,17 @@ def kind_of(value: object) -> str:
     return kind if kind is not None else _kind_of_subclass(value)
 
 
+_BASES: Final[tuple[tuple[type, str], ...]] = (
+    *((str, "string"), (bool, "bool"), (int, "int"), (float, "float"), (bytes, "bytes")),
+    *((Mapping, "map"), (Sequence, "list"), (datetime, "time"), (timedelta, "duration")),
+)
+
+
 def _kind_of_subclass(value: object) -> str:
-    for base, kind in (
-        (str, "string"),
-        (bool, "bool"),
-        (int, "int"),
-        (float, "float"),
-        (Mapping, "map"),
-        (bytes, "bytes"),
-        (Sequence, "list"),
-    ):
+    for base, kind in _BASES:
         if isinstance(value, base):
             return kind
-    for base, kind in ((datetime, "time"), (timedelta, "duration"), (Callable, "func")):
-        if isinstance(value, base):  # type: ignore[arg-type]  # Callable from collections.abc can be asked at run time
-            return kind
-    return "other"
+    return "func" if callable(value) else "other"
 
 
 def type_name(value: object) -> str:
@@ -146,31 +150,33 @@ def type_name(value: object) -> str:
 # -- leaving the language ------------------------------------------------------------------------------------------------------------
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, bytes})
-_MOST_VALUES: Final = 1_000_000
+_DEEPEST: Final = 200
 
 
-def plain(value: object) -> object:
+def plain(value: object, spend: Callable[[int], None]) -> object:
     """A result as plain Python: times as datetime, durations as timedelta, our lists and maps as list and dict.
 
-    What is plain already is given back as it is, not copied. Raises LimitExceeded for a value that refers to itself over and over.
+    What is plain already is given back as it is, not copied. ``spend`` is told of every step. Raises LimitExceeded for too deep a value.
     """
-    return value if type(value) in _SCALARS else _plain(value, [_MOST_VALUES], 0)
+    return value if type(value) in _SCALARS else _plain(value, spend, 0)
 
 
-def _plain(value: object, left: list[int], depth: int) -> object:
+def _plain(value: object, spend: Callable[[int], None], depth: int) -> object:
     kind = type(value)
     if kind is str:
         return _clean_text(str(value))
-    left[0] -= 1
-    if left[0] < 0 or depth > 500:
-        raise LimitExceeded("memory budget exceeded")
+    spend(1)
+    if depth > _DEEPEST:
+        raise LimitExceeded("the result is nested too deeply")
     if isinstance(value, AnyMap):
-        return {_plain(from_key(key), left, depth + 1): _plain(item, left, depth + 1) for key, item in value.items()}
+        return {_plain(from_key(key), spend, depth + 1): _plain(item, spend, depth + 1) for key, item in value.items()}
     if isinstance(value, Mapping):
-        items = {key: _plain(item, left, depth + 1) for key, item in value.items()}
+        items = {key: _plain(item, spend, depth + 1) for key, item in value.items()}
         return value if kind is dict and all(items[key] is value[key] for key in items) else items
+    if kind is NilList:
+        return None
     if isinstance(value, (list, tuple)):
-        copies = [_plain(item, left, depth + 1) for item in value]
+        copies = [_plain(item, spend, depth + 1) for item in value]
         return value if kind is list and all(map(_same, copies, value)) else copies
     return _plain_scalar(value)
 
