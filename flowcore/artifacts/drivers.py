@@ -29,6 +29,10 @@ class ArtifactDriver(Protocol):
         """Store the file ``source``, or a folder file by file. Raises ArtifactError."""
         ...
 
+    async def keys(self, location: JsonObject, secrets: SecretReader) -> list[str]:
+        """The keys of all objects below the location's key. Raises ArtifactError."""
+        ...
+
 
 @lru_cache(maxsize=64)
 def find_driver(name: str) -> ArtifactDriver:

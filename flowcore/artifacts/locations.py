@@ -80,6 +80,20 @@ async def load(artifact: JsonObject, target: Path, context: RunContext) -> None:
         await find_driver(_driver_name(kind, place)).load(place, target, secrets)
 
 
+async def list_keys(artifact: JsonObject, context: RunContext) -> list[str]:
+    """The keys of all objects below the artifact's key, sorted. Raises ArtifactError, MissingBackend."""
+    found = location_of(artifact)
+    if found is None or found[0] not in _KEY_FIELDS:
+        raise ArtifactError(f"keys can only be listed in a store, not in {found[0] if found else 'nothing'}")
+    kind, place = found
+    key = own_key(artifact)
+    if key is None and not any(place.get(field) for field in (*_COMPLETE[kind], _KEY_FIELDS[kind])):
+        key = ""  # everything
+    if key is not None:
+        return await context.artifacts.keys(f"{key.rstrip('/')}/" if key else "")
+    return sorted(await find_driver(_driver_name(kind, place)).keys(place, SecretReader(context.catalog, context.namespace)))
+
+
 async def save(artifact: JsonObject, source: Path, context: RunContext, default_key: str) -> JsonObject:
     """Store ``source`` where the artifact says, else under ``default_key``; the location as Argo records it, ``{"s3": {"key": ...}}``."""
     found = location_of(artifact)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,25 +21,34 @@ from anyio.lowlevel import RunVar
 from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ExecutorError, FlowError
 from flowcore.ports import Reporter, RunContext
+from flowcore_backends.data import DataExecutor
+from flowcore_backends.http import HttpExecutor
 from flowcore_backends.local.isolation import Capability, find_capability
 from flowcore_backends.local.layout import ThisMachine
 from flowcore_backends.local.options import LocalChoices, LocalOptions
 from flowcore_backends.local.pod_run import PodRun
 from flowcore_backends.local.process import Launcher
 from flowcore_backends.local.running import Surroundings
+from flowcore_backends.plugin import Plugin, PluginExecutor
+from flowcore_backends.router import Kind, RouterExecutor, kind_of
 
 _log = logging.getLogger("flowcore.local")
 _LONGEST_FOLDER_NAME = 120
+_POD_KINDS = ("container", "script", "containerSet")
+_ADVICE: Mapping[Kind, str] = {"resource": "resource templates need a Kubernetes API: use the kubernetes backend, or the fake one in tests"}
 
 
 class LocalExecutor:
     """An ``Executor`` whose containers are processes of this machine; see ``LocalOptions`` for what can be chosen.
 
-    Cancelling ``run`` ends the processes, which cannot outlive their executor. No image is used; that is said once for each run.
+    ``http``, ``data`` and ``plugin`` templates run inside this process; ``plugins`` are callables by plugin name. Cancelling ``run`` ends the processes, which cannot outlive their executor. No image is used; that is said once for each run.
     """
 
-    def __init__(self, options: LocalOptions | None = None, **choices: Unpack[LocalChoices]) -> None:
+    def __init__(
+        self, options: LocalOptions | None = None, *, plugins: Mapping[str, Plugin] | None = None, **choices: Unpack[LocalChoices]
+    ) -> None:
         self.options = options if options is not None else LocalOptions(**choices)
+        self._others = RouterExecutor({"http": HttpExecutor(), "data": DataExecutor(), "plugin": PluginExecutor(plugins)}, advice=_ADVICE)
         self._machine = ThisMachine()
         self._launcher: Launcher | None = None
         self._capability: Capability | None = None
@@ -50,6 +59,8 @@ class LocalExecutor:
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Run the invocation to its end. Raises ExecutorError for what is not its commands' fault."""
+        if kind_of(invocation) not in _POD_KINDS:
+            return await self._others.run(invocation, context, report)
         run_folder = self._run_folder(context)
         surroundings = await self._surroundings()
         folder = run_folder / "nodes" / _folder_name(invocation.pod_name)
@@ -67,6 +78,8 @@ class LocalExecutor:
 
     async def stop(self, invocation: Invocation, grace: timedelta) -> None:
         """Ask the processes of the invocation to end, and end them after ``grace``."""
+        if kind_of(invocation) not in _POD_KINDS:
+            await self._others.stop(invocation, grace)
         pod = self._pods.get((invocation.uid, invocation.pod_name))
         if pod is not None:
             pod.stop(grace)
