@@ -44,10 +44,12 @@ class Document:
         return self._parsed.locate(path) if self._parsed else None
 
     def placed(self, problem: Problem) -> Problem:
-        """``problem`` with this document's file, and line and column of its path."""
+        """``problem`` with this document's file, and line and column of its path; one of another document as it is."""
+        if problem.file not in (None, self.file):
+            return problem
         place = self.locate(problem.path) if problem.line is None else None
         line, column = place or (problem.line, problem.column)
-        return replace(problem, file=problem.file or self.file, line=line, column=column)
+        return replace(problem, file=self.file, line=line, column=column)
 
 
 def load_documents(

@@ -20,8 +20,9 @@ from flowcore.clocks import RealClock
 from flowcore.engine.engine import Engine
 from flowcore.errors import InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject, json_text, object_of, text_of
+from flowcore.locks import MemoryLocks
 from flowcore.manifests import load_workflow
-from flowcore.memory import MemoryCache, MemoryLocks, MemoryStore
+from flowcore.memory import MemoryCache, MemoryStore
 from flowcore.models.workflows import Workflow
 from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.plan.validate import validate

@@ -16,7 +16,7 @@ from flowcore.models.containers import Container
 from flowcore.ports import Catalog
 
 _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_REFERENCE = re.compile(r"\$(?:\$|\(([^()$]*)\))")
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _KEYED_FIELD = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 

@@ -20,6 +20,7 @@ from flowcore.nodes import NodeId, Phase
 from flowcore.plan.arguments import ABSENT_ARGUMENT
 from flowcore.plan.artifacts import resolve_artifact
 from flowcore.plan.expansion import LOOP_FIELDS, is_loop, item_name, item_variables, items_of
+from flowcore.plan.scopes import without_artifacts
 from flowcore.plan.templates import Base, Holder
 
 
@@ -96,9 +97,10 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     If ``when`` is already false nothing else is looked at. Raises ExpressionError.
     """
     body: JsonObject = {key: value for key, value in call.items() if key != "hooks"}
+    names = without_artifacts(scope)
     condition = text_of(call, "when")
     if condition:
-        resolved = cast("str", substitute(condition, scope, strict=STEPS_AND_TASKS))
+        resolved = cast("str", substitute(condition, names, strict=STEPS_AND_TASKS))
         try:
             proceed = evaluate_when(resolved)
         except ExpressionError:
@@ -110,7 +112,7 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     marked = mark_absent(object_of(body, "arguments"), scope)
     if marked:
         body["arguments"] = marked
-    made = dict(cast("JsonObject", substitute(body, scope, strict=STEPS_AND_TASKS)))
+    made = dict(cast("JsonObject", substitute(body, names, strict=STEPS_AND_TASKS)))
     if "hooks" in call:
         made["hooks"] = call["hooks"]
     return resolve_artifacts(made, scope)
@@ -159,7 +161,7 @@ def expand(call: JsonObject, scope: Scope) -> Loop:
     """The loop that a resolved step or task is. Raises ExpressionError for items that cannot be read."""
     items = items_of(call)
     bare: JsonObject = {key: value for key, value in call.items() if key not in LOOP_FIELDS}
-    return Loop(bare, items, compile_tree(bare), scope, strict=not _surely_false(text_of(call, "when")))
+    return Loop(bare, items, compile_tree(bare), without_artifacts(scope), strict=not _surely_false(text_of(call, "when")))
 
 
 def _surely_false(when: str) -> bool:

@@ -51,6 +51,7 @@ from flowcore.engine.turn import State, Turn
 from flowcore.errors import InternalError
 from flowcore.jsontypes import object_of
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, WorkflowPhase
+from flowcore.plan.locking import locks_of
 from flowcore.plan.plan import Plan
 
 _MOST_PASSES = 10_000
@@ -207,7 +208,7 @@ class Engine:
         if turn.run.phase is WorkflowPhase.UNKNOWN:
             whole.begin_running(turn)
         if turn.run.phase is WorkflowPhase.PENDING:
-            turn.commands.append(Acquire(None, gates.locks_of(object_of(turn.plan.spec, "synchronization"))))
+            turn.commands.append(Acquire(None, locks_of(object_of(turn.plan.spec, "synchronization"))))
         deadline = times.run_deadline(turn)
         if deadline is not None:
             turn.commands.append(Wake(None, deadline))

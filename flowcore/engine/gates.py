@@ -14,25 +14,14 @@ from flowcore.engine.frames import LeafFrame
 from flowcore.engine.messages import Acquire, Recall, Release, Remember
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
-from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
+from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.quantities import parse_go_duration
 from flowcore.nodes import Node, NodeId, NodeType, Phase
 from flowcore.plan.arguments import Processed
+from flowcore.plan.locking import locks_of, problem_of
 from flowcore.plan.templates import Base
 
 _CACHE_KEY = re.compile(r"^[a-zA-Z0-9][-a-zA-Z0-9]*$")
-
-
-def locks_of(synchronization: JsonObject) -> tuple[JsonObject, ...]:
-    """The single locks of a ``synchronization``, each as ``{"mutex": {...}}`` or ``{"semaphore": {...}}``."""
-    mutexes = [*objects_of(synchronization, "mutexes"), *([object_of(synchronization, "mutex")] if synchronization.get("mutex") else [])]
-    semaphores = [
-        *objects_of(synchronization, "semaphores"),
-        *([object_of(synchronization, "semaphore")] if synchronization.get("semaphore") else []),
-    ]
-    locks: list[JsonObject] = [{"semaphore": lock} for lock in semaphores]
-    locks.extend({"mutex": lock} for lock in mutexes)
-    return tuple(locks)
 
 
 def waiting(turn: Turn, frame: LeafFrame) -> bool:
@@ -51,6 +40,9 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if refusal is not None:
         raise ExpressionError(refusal)
     if locks and id_ not in turn.state.granted:
+        problem = problem_of(locks, turn.run.namespace, turn.plan.documents)
+        if problem:
+            raise ExpressionError(problem)
         return _wait(turn, call, base, processed, node, Acquire(id_, locks))
     if memoize and id_ not in turn.state.recalled and (node is None or node.memoization is None or id_ in turn.state.asked):
         return _wait(turn, call, base, processed, node, _recall(id_, memoize))

@@ -18,7 +18,7 @@ from flowcore.language.expressions import evaluate_bool
 from flowcore.language.scope import Scope
 from flowcore.language.tags import substitute
 from flowcore.nodes import Node, NodeId, NodeType, Shutdown
-from flowcore.plan.scopes import output_variables
+from flowcore.plan.scopes import output_variables, without_artifacts
 from flowcore.plan.templates import Base, Holder
 
 EXIT = "exit"
@@ -162,7 +162,7 @@ def _resolved(arguments: JsonObject, outputs: JsonObject | None, place: Place) -
     }
     scope = place.scope.child(own)
     try:
-        made = substitute(mark_absent(arguments, scope), scope)
+        made = substitute(mark_absent(arguments, scope), without_artifacts(scope))
         return object_of(resolve_artifacts({"arguments": made}, scope), "arguments")
     except ExpressionError as error:
         raise CallFailed(str(error)) from None

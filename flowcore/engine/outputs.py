@@ -51,9 +51,10 @@ def _parameters(declared: list[JsonObject], outcome: Outcome) -> tuple[list[Json
         source = object_of(parameter, "valueFrom")
         if name in outcome.parameters:
             value: Json = outcome.parameters[name]
-        elif outcome.phase is Phase.SUCCEEDED and source.get("default") is not None:
+        elif source.get("default") is not None and (outcome.phase is Phase.SUCCEEDED or outcome.parameters):
+            # A failed pod reports what it has; once it reports anything, defaults are among it.
             value = str(source["default"]).removesuffix("\n")
-        elif source or parameter.get("value") is None:
+        elif source or parameter.get("value") is None or not (outcome.phase is Phase.SUCCEEDED or outcome.parameters):
             missing = (
                 missing or f"output parameter {name!r} was not found at {text_of(source, 'path') or 'its source'}, and it has no default"
             )

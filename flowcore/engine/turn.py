@@ -95,24 +95,15 @@ class State:
         return substitute(arguments, self.globals) if isinstance(arguments, dict) else {}
 
     def touch(self, row: Node) -> None:
-        """Note that ``row`` must be looked at, and all that are told of it."""
-        while True:
-            owner = row.owner
-            if owner is None:
-                self.root_dirty = True
-                return
-            known = self.dirty.get(owner)
-            if known is None:
-                self.dirty[owner] = {row.id: None}
-            elif row.id in known:
-                return
-            else:
-                known[row.id] = None
-            above = self.nodes.get(owner)
+        """Note that ``row`` must be looked at, and all that are told of it, up to the root."""
+        while row.owner is not None:
+            above = self.nodes.get(row.owner)
             if above is None:
-                self.root_dirty = True
-                return
+                break
+            if above.type.composite:
+                self.dirty.setdefault(above.id, {})[row.id] = None
             row = above
+        self.root_dirty = True
 
     def derived(self) -> dict[str, object]:
         """The counters, for comparison with those of a state rebuilt from the rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowcore.engine import daemons, gates, hooks, limits, rules, times
+from flowcore.engine import daemons, hooks, limits, rules, times
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.execute import Executing
 from flowcore.engine.messages import Acquire, Release, Wake
@@ -19,6 +19,7 @@ from flowcore.language.argo_functions import ARGO_FUNCTIONS
 from flowcore.language.expressions import compile_expression
 from flowcore.language.tags import substitute
 from flowcore.nodes import Node, NodeType, Phase, Shutdown, WorkflowPhase, pod_name
+from flowcore.plan.locking import locks_of
 from flowcore.plan.scopes import failures_text, global_outputs, global_variables, scope_with
 from flowcore.plan.templates import Holder
 
@@ -51,7 +52,11 @@ def start(turn: Turn) -> None:
     except ExpressionError as error:
         finish(turn, WorkflowPhase.ERROR, str(error))
         return
-    locks = gates.locks_of(object_of(turn.plan.spec, "synchronization"))
+    problem = turn.plan.repository_problem()
+    if problem:
+        finish(turn, WorkflowPhase.ERROR, problem)
+        return
+    locks = locks_of(object_of(turn.plan.spec, "synchronization"))
     if locks:
         turn.commands.append(Acquire(None, locks))
         turn.update_run(replace(turn.run, phase=WorkflowPhase.PENDING))
@@ -257,7 +262,7 @@ def finish(turn: Turn, phase: WorkflowPhase, message: str) -> None:
     turn.update_run(
         replace(turn.run, phase=phase, message=message, started_at=turn.run.started_at or turn.now, finished_at=turn.now, labels=labels)
     )
-    if gates.locks_of(object_of(turn.plan.spec, "synchronization")):
+    if locks_of(object_of(turn.plan.spec, "synchronization")):
         turn.commands.append(Release(None))
 
 

@@ -99,14 +99,31 @@ def file_name(artifact: JsonObject) -> str:
     return f"{name}.zip" if archive.get("zip") is not None else f"{name}.tgz"
 
 
-def with_default_keys(body: JsonObject, prefix: str, kind: str) -> JsonObject:
-    """A template body whose output artifacts all have a place: those without get ``PREFIX/FILE`` in the default repository."""
+def placed(body: JsonObject, location: JsonObject, *, archive_logs: bool) -> JsonObject:
+    """A template body in which all that it leaves behind has a place.
+
+    ``location`` is the default repository with the key of this pod; output artifacts without a place of their own are files beneath it, and
+    so are logs, if they are archived. A template's own ``archiveLocation`` goes before it.
+    """
     outputs = object_of(body, "outputs")
     artifacts = objects_of(outputs, "artifacts")
-    if all(has_key(artifact) for artifact in artifacts):
+    if not archive_logs and all(has_key(artifact) for artifact in artifacts):
         return body
-    placed: list[Json] = [
-        artifact if has_key(artifact) else {**artifact, kind: {KEY_FIELDS[kind]: f"{prefix}/{file_name(artifact)}"}}
-        for artifact in artifacts
-    ]
-    return {**body, "outputs": {**outputs, "artifacts": placed}}
+    own = object_of(body, "archiveLocation")
+    where: JsonObject = dict(own if has_key(own) else location)
+    if archive_logs:
+        where["archiveLogs"] = True
+    made: JsonObject = {**body, "archiveLocation": where}
+    if artifacts:
+        made["outputs"] = {**outputs, "artifacts": [_placed(artifact, where) for artifact in artifacts]}
+    return made
+
+
+def _placed(artifact: JsonObject, where: JsonObject) -> Json:
+    if has_key(artifact):
+        return artifact
+    for kind, field in KEY_FIELDS.items():
+        location = object_of(where, kind)
+        if location:
+            return {**artifact, kind: {field: f"{location.get(field, '')}/{file_name(artifact)}".lstrip("/")}}
+    return artifact

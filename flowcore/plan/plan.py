@@ -15,6 +15,7 @@ from flowcore.errors import ExpressionError, InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
 from flowcore.models.workflows import Workflow, WorkflowTemplate
 from flowcore.nodes import RunRow
+from flowcore.plan.artifacts import KEY_FIELDS
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.templates import Base, Templates
 
@@ -54,6 +55,7 @@ class PlanOptions:
     max_depth: int = 100
     pod_name_version: str = "v2"
     expression_templates: bool = True
+    artifact_drivers: frozenset[str] | None = None  # the names of driver plugins that there are; None: not known here
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +106,50 @@ class Plan:
 
     def repository_kind(self) -> str:
         """The kind of the default artifact repository."""
-        return next(iter(self.options.artifact_repository), "s3")
+        return next((kind for kind in self.options.artifact_repository if kind in KEY_FIELDS), "s3")
+
+    def archives_logs(self, template: JsonObject) -> bool:
+        """Whether the logs of a template's pods are kept as artifacts: the repository says so, else the template, else the workflow."""
+        if self.options.artifact_repository.get("archiveLogs"):
+            return True
+        own = object_of(template, "archiveLocation").get("archiveLogs")
+        return bool(self.spec.get("archiveLogs") if own is None else own)
+
+    def volume_problem(self, template: JsonObject) -> str:
+        """The text of Argo's error if a container mounts a volume that nobody declared; empty if all is well."""
+        known = {text_of(volume, "name") for volume in [*objects_of(self.spec, "volumes"), *objects_of(template, "volumes")]}
+        known |= {text_of(object_of(claim, "metadata"), "name") for claim in objects_of(self.spec, "volumeClaimTemplates")}
+        for mount in _mounts(template):
+            if text_of(mount, "name") not in known:
+                return f"volume '{text_of(mount, 'name')}' not found in workflow spec"
+        return ""
+
+    def driver_problem(self, template: JsonObject) -> str:
+        """The text of Argo's error if an artifact names a driver plugin that is not there; empty if all is well."""
+        drivers = self.options.artifact_drivers
+        if drivers is None:
+            return ""
+        for part in ("inputs", "outputs"):
+            for artifact in objects_of(object_of(template, part), "artifacts"):
+                name = text_of(object_of(artifact, "plugin"), "name")
+                if name and name not in drivers:
+                    return f"artifact driver {name} not found"
+        return ""
+
+    def repository_problem(self) -> str:
+        """The text of Argo's error if the workflow names an artifact repository that is not there; empty if all is well."""
+        reference = self.spec.get("artifactRepositoryRef")
+        if not isinstance(reference, dict):
+            return ""
+        config, key = text_of(reference, "configMap") or "artifact-repositories", text_of(reference, "key")
+        found = self.documents.get("ConfigMap", config, self.run.namespace)
+        if found is not None and (not key or key in object_of(found, "data")):
+            return ""
+        name = f"{text_of(reference, 'configMap')}#{key}"
+        return (
+            "failed to resolve artifact repository: "
+            f'failed to find any artifact repository for artifact repository ref "{name}"'
+        )
 
 
 def compile_plan(
@@ -125,6 +170,7 @@ def compile_plan(
     manifest = _submitted(workflow, name, namespace, entrypoint, parameters)
     metadata = object_of(manifest, "metadata")
     space = text_of(metadata, "namespace") or "default"
+    manifest_spec = object_of(manifest, "spec")
     spec, labels = _merged(manifest, documents, options, space)
     run = RunRow(
         name=text_of(metadata, "name"),
@@ -135,7 +181,8 @@ def compile_plan(
         labels={**_texts(object_of(metadata, "labels")), **labels} or None,
         annotations=_texts(object_of(metadata, "annotations")) or None,
     )
-    local = Base("local", run.name)
+    # Argo runs a merged spec under an object without a name, and nodes record that.
+    local = Base("local", "" if object_of(manifest_spec, "workflowTemplateRef") else run.name)
 
     def find(base: Base) -> JsonObject | None:
         kind = "ClusterWorkflowTemplate" if base.kind == "cluster" else "WorkflowTemplate"
@@ -208,6 +255,14 @@ def _template_spec(documents: Documents, kind: str, name: str, namespace: str | 
     """The spec of a referenced document, its scalars in Argo's canonical form."""
     found = documents.get(kind, name, namespace)
     return object_of(WorkflowTemplate.model_validate(found).to_json(), "spec") if found is not None else None
+
+
+def _mounts(template: JsonObject) -> list[JsonObject]:
+    """The volume mounts of all containers of a template."""
+    containers = [object_of(template, "container"), object_of(template, "script"), object_of(template, "containerSet")]
+    containers += objects_of(object_of(template, "containerSet"), "containers")
+    containers += objects_of(template, "initContainers") + objects_of(template, "sidecars")
+    return [mount for container in containers for mount in objects_of(container, "volumeMounts")]
 
 
 def _texts(values: JsonObject) -> dict[str, str]:

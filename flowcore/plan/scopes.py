@@ -242,6 +242,14 @@ def _in_expression(text: str, end: int) -> bool:
     return re.match(r"\s*(\||\?\.|\)|,|\[)", text[end : end + 8]) is not None
 
 
+def without_artifacts(scope: Scope) -> Scope:
+    """``scope`` as tags see it: names that stand for artifacts are hidden, so that such a tag stays for whoever resolves artifacts."""
+    if not any(isinstance(value, dict) for layer in scope.layers() for value in layer.values.values()):
+        return scope
+    below = without_artifacts(scope.parent) if scope.parent is not None else None
+    return Scope({key: value for key, value in scope.values.items() if not isinstance(value, dict)}, below)
+
+
 def scope_with(scope: Scope, variables: Mapping[str, Value]) -> None:
     """Give all of ``variables`` to ``scope``."""
     for key, value in variables.items():
@@ -277,4 +285,5 @@ __all__ = [
     "referenced_names",
     "scope_with",
     "skipped_variables",
+    "without_artifacts",
 ]

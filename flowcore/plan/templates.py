@@ -59,7 +59,7 @@ class Holder:
         ref, inline = call.get("templateRef"), call.get("inline")
         return Holder(
             template=text_of(call, "template"),
-            ref=ref if isinstance(ref, dict) and ref else None,
+            ref={key: value for key, value in ref.items() if value} if isinstance(ref, dict) and ref else None,
             inline=inline if isinstance(inline, dict) else None,
             caller=caller,
             caller_name=text_of(call, "name"),

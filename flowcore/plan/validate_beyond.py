@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowcore.errors import ExpressionError
-from flowcore.jsontypes import Json
+from flowcore.jsontypes import Json, JsonObject
 from flowcore.language.depends import parse_depends, syntax_problem
 from flowcore.language.expressions import compile_expression
 from flowcore.language.quantities import parse_duration, parse_go_duration
@@ -185,8 +185,8 @@ def _check_daemon(report: Report, template: Template, path: str) -> None:
 # --- calls ------------------------------------------------------------------------------------------------------------------------
 
 
-def check_call(walk: Walk, base: Base, call: TemplateCall, path: str) -> None:
-    """A step or task: its condition, its loop, and the templates of its hooks."""
+def check_call(walk: Walk, base: Base, call: TemplateCall, document: JsonObject, path: str) -> None:
+    """A step or task (``document`` as JSON): its condition, its loop, and the templates of its hooks."""
     report = walk.report
     _check_when(report, call.when, f"{path}.when")
     _check_loop(report, call, path)
@@ -197,12 +197,9 @@ def check_call(walk: Walk, base: Base, call: TemplateCall, path: str) -> None:
     _check_exists(walk, base, call.on_exit, f"{path}.onExit")
     if isinstance(call, DAGTask) and call.depends:
         _check_depends(report, call.depends, f"{path}.depends")
-    if not call.has_loop and any(tag.whole in ("{{item}}", "<<item>>") for tag in tags_in(_texts(call))):
+    texts: list[Json] = [document.get("when"), document.get("arguments")]
+    if not call.has_loop and any(tag.whole in ("{{item}}", "<<item>>") for tag in tags_in(texts)):
         report.warn("{{item}} is used, but there is no loop", path, remedy="add withItems, withParam or withSequence", rule="item")
-
-
-def _texts(call: TemplateCall) -> Json:
-    return [call.when, call.arguments.to_json()]
 
 
 def _check_exists(walk: Walk, base: Base, template: str, path: str) -> None:

@@ -99,12 +99,13 @@ def _check_step(walk: Walk, found: Found, prefix: str, step: TemplateCall, path:
     if _has_exit_hook(step):
         walk.add_outputs(names, "steps", step.name, resolved)
     check_hooks(report, prefix, step.hooks, path)
-    walk.require(step.to_json(), _names_inside(names, step), before, path)
+    document = step.to_json()
+    walk.require(document, _names_inside(names, step), before, path)
     walk.add_outputs(names, "steps", step.name, resolved, aggregate=_is_aggregate(step))
     if resolved is not None:
         with report.within(prefix):
             walk.visit(step, found.base, step.arguments, path)
-    check_call(walk, found.base, step, path)
+    check_call(walk, found.base, step, document, path)
 
 
 # --- DAG --------------------------------------------------------------------------------------------------------------------------
@@ -151,28 +152,25 @@ class _Graph:
 
 
 class _Ancestors:
-    """Whether a task comes before another one, asked by membership and searched for only then."""
+    """The tasks that come before one of them, asked by membership; a set of ten thousand tasks is one whole number."""
 
-    def __init__(self, graph: _Graph, name: str) -> None:
-        self._graph, self._name = graph, name
-        self._found: set[str] | None = None
+    def __init__(self, graph: _Graph, order: list[DAGTask]) -> None:
+        self._bits = {task.name: 1 << index for index, task in enumerate(order)}
+        self._before: dict[str, int] = {}
+        for task in order:
+            mask = 0
+            for other in graph.needed(task.name):
+                mask |= self._before.get(other, 0) | self._bits.get(other, 0)
+            self._before[task.name] = mask & ~self._bits[task.name]
+        self._task = ""
+
+    def of(self, task: str) -> _Ancestors:
+        """The same, for ``task``."""
+        self._task = task
+        return self
 
     def __contains__(self, other: object) -> bool:
-        if other in self._graph.needed(self._name):
-            return True
-        if self._found is None:
-            self._found = self._search()
-        return other in self._found
-
-    def _search(self) -> set[str]:
-        found: set[str] = set()
-        waiting = list(self._graph.needed(self._name))
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(self._graph.needed(name))
-        return found - {self._name}
+        return isinstance(other, str) and bool(self._before[self._task] & self._bits.get(other, 0))
 
 
 def check_dag(walk: Walk, found: Found, template: Template, names: Names) -> None:
@@ -195,9 +193,11 @@ def check_dag(walk: Walk, found: Found, template: Template, names: Names) -> Non
         resolved[task.name] = _check_task_alone(walk, found, template, graph, task, names, place, uses_depends=uses_depends)
     walk.require(template.dag.target, names, f"templates.{template.name}.targets", f"{path}.dag.target")
     _check_targets(report, template, template.dag.target, graph, f"{path}.dag.target")
+    ancestors = _Ancestors(graph, tasks)
     for task in tasks:
         place = f"{path}.dag.tasks[{graph.places[task.name]}]"
-        _check_task_call(walk, found, f"templates.{template.name}.tasks.{task.name}", graph, task, resolved[task.name], names, place)
+        prefix = f"templates.{template.name}.tasks.{task.name}"
+        _check_task_call(walk, found, prefix, ancestors.of(task.name), task, resolved[task.name], names, place)
 
 
 def _check_graph(report: Report, template: Template, graph: _Graph, tasks: list[DAGTask], path: str) -> None:
@@ -255,25 +255,25 @@ def _check_targets(report: Report, template: Template, target: str, graph: _Grap
 
 
 def _check_task_call(
-    walk: Walk, found: Found, prefix: str, graph: _Graph, task: DAGTask, resolved: Template | None, names: Names, path: str
+    walk: Walk, found: Found, prefix: str, ancestors: _Ancestors, task: DAGTask, resolved: Template | None, names: Names, path: str
 ) -> None:
     """The call that a task is, with what those before it offer."""
     report = walk.report
     if task.hooks:
         names.add(f"tasks.{task.name}.status")
     walk.add_outputs(names, "tasks", task.name, resolved)
-    ancestors = _Ancestors(graph, task.name)
     inside = _names_inside(names, task)
     inside.ancestors = ancestors
     _check_loop(report, prefix, task, path)
     inside.add_items(task)
-    walk.require(task.to_json(), inside, prefix, path)
+    document = task.to_json()
+    walk.require(document, inside, prefix, path)
     check_arguments(report, f"{prefix}.arguments.", task.arguments, f"{path}.arguments", may_be_empty=False)
     _check_needed(report, prefix, task.arguments, ancestors, f"{path}.arguments")
     if resolved is not None:
         with report.within(prefix):
             walk.visit(task, found.base, task.arguments, path)
-    check_call(walk, found.base, task, path)
+    check_call(walk, found.base, task, document, path)
 
 
 def _check_needed(report: Report, prefix: str, arguments: Arguments, ancestors: _Ancestors, path: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 from flowcore.jsontypes import Json
 from flowcore.language.scope import PLACEHOLDER_PREFIX
-from flowcore.language.tags import ExpressionTag, SimpleTag, tags_in
+from flowcore.language.tags import SimpleTag, tags_in
 from flowcore.models import ContainerNode, DAGTask, Template, TemplateCall
 
 KNOWN_PREFIXES = ("item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks.")
@@ -112,16 +112,25 @@ def has_result(template: Template) -> bool:
     return any(part is not None for part in (template.container, template.script, template.data, template.http, template.plugin))
 
 
-def unresolved(value: Json, names: Names, *, template_only: bool) -> Iterator[SimpleTag]:
-    """The simple tags in ``value`` that nothing can fill in. ``template_only``: workflow parameters may still come from elsewhere."""
-    for tag in tags_in(value):
-        if isinstance(tag, ExpressionTag) or not isinstance(tag, SimpleTag):
-            continue
-        name = tag.key
-        if not name.startswith(KNOWN_PREFIXES) or name in names or name.startswith(_UNCHECKED_PREFIXES):
-            continue
-        if not (template_only and name.startswith("workflow.parameters")):
-            yield tag
+def unresolved(value: Json, names: Names, path: str, *, template_only: bool) -> Iterator[tuple[SimpleTag, str]]:
+    """The simple tags in ``value`` that nothing can fill in, with where they stand. ``template_only``: workflow parameters may still come."""
+    if isinstance(value, str):
+        for tag in tags_in(value):
+            if isinstance(tag, SimpleTag) and not _may_be(tag.key, names, template_only=template_only):
+                yield tag, path
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unresolved(item, names, f"{path}[{index}]", template_only=template_only)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from unresolved(key, names, path, template_only=template_only)
+            yield from unresolved(item, names, f"{path}.{key}" if "." not in key else path, template_only=template_only)
+
+
+def _may_be(name: str, names: Names, *, template_only: bool) -> bool:
+    if not name.startswith(KNOWN_PREFIXES) or name in names or name.startswith(_UNCHECKED_PREFIXES):
+        return True
+    return template_only and name.startswith("workflow.parameters")
 
 
 def is_parameter(text: str) -> bool:

@@ -46,6 +46,7 @@ class Walk:
         self._declared: dict[int, Template] = {}
         self._looked_into: dict[int, Template] = {}
         self._numbers = itertools.count()
+        self._hints = 10
 
     # --- names -------------------------------------------------------------------------------------------------------------------
 
@@ -73,12 +74,18 @@ class Walk:
 
     def require(self, value: Json, names: Names, before: str, path: str) -> None:
         """Every tag in ``value`` must have a value by the time it is needed; ``before`` begins the message."""
-        for tag in unresolved(value, names, template_only=self.template_only):
+        for tag, place in unresolved(value, names, path, template_only=self.template_only):
             text = f"{before} failed to resolve {tag.whole}"
             if tag.angled:
-                self.report.warn(text, path, remedy="there is no such variable, so the text stays as it is", rule="unresolved-tag")
+                self.report.warn(text, place, remedy="there is no such variable, so the text stays as it is", rule="unresolved-tag")
             else:
-                self.report.add(text, path, remedy=_near(tag.key, names), rule="unresolved-tag")
+                self.report.add(text, place, remedy=self._near(tag.key, names), rule="unresolved-tag")
+
+    def _near(self, name: str, names: Names) -> str | None:
+        """What was probably meant; looked for a few times only, as it takes long."""
+        self._hints -= 1
+        close = difflib.get_close_matches(name, names.all(), n=1, cutoff=0.8) if self._hints >= 0 else []
+        return f"did you mean {close[0]}?" if close else None
 
     # --- from call to template ---------------------------------------------------------------------------------------------------
 
@@ -262,7 +269,8 @@ class Walk:
             self.require(template.to_json(), names, f"templates.{template.name}:", path)
             check_leaf(report, template, path, defaults=base.spec.template_defaults if not base.scope.startswith("cluster/") else None)
         check_output_names(report, template, path)
-        self.require(template.outputs.to_json(), names, f"templates.{template.name}.outputs", f"{path}.outputs")
+        if not template.is_leaf:  # those of a leaf were looked at together with the rest of it
+            self.require(template.outputs.to_json(), names, f"templates.{template.name}.outputs", f"{path}.outputs")
         check_outputs(report, template, path)
         if template.archive_location is not None:
             check_location(report, f"templates.{template.name}.archiveLocation", template.archive_location, f"{path}.archiveLocation")
@@ -272,11 +280,6 @@ class Walk:
 def _objects(holder: Json, key: str) -> list[JsonObject]:
     things = holder.get(key) if isinstance(holder, dict) else None
     return [thing for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
-
-
-def _near(name: str, names: Names) -> str | None:
-    close = difflib.get_close_matches(name, names.all(), n=1, cutoff=0.8)
-    return f"did you mean {close[0]}?" if close else None
 
 
 def _reference_remedy(call: TemplateCall, base: Base) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 
 from flowcore.clocks import VirtualClock
+from flowcore.jsontypes import object_of
 from flowcore.nodes import NodeId
 from flowcore.ports import Foreseen, ForeseenResume, Invocation, Logged, Outcome, Ready, Reporter, RunContext, Started
 from flowcore_backends.fake.facts import Daemon, Fact, Said
@@ -98,11 +99,13 @@ class FakeExecutor:
         return self._foreseen(invocation, decision)
 
     def foresee_resume(self, invocation: Invocation) -> ForeseenResume | None:
-        """Whether somebody is scripted to resume this suspend node; unless strict, somebody always does, and at once."""
+        """Whether somebody is scripted to resume this suspend node; unless strict, somebody does at once where no duration is set."""
         if self._recorded is not None:
             self._recorded.setdefault((invocation.uid, invocation.node), invocation)
         scripted = self._script.resumption(invocation)
-        return scripted if scripted is not None or self.strict else ForeseenResume(parameters=supplied_placeholders(invocation))
+        if scripted is not None or self.strict or object_of(invocation.body, "suspend").get("duration"):
+            return scripted
+        return ForeseenResume(parameters=supplied_placeholders(invocation))
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Call the function that stands for the work; or wait, in real time, for the scripted outcome."""

@@ -62,7 +62,7 @@ class LocalExecutor:
         if kind_of(invocation) not in _POD_KINDS:
             return await self._others.run(invocation, context, report)
         run_folder = self._run_folder(context)
-        surroundings = await self._surroundings()
+        surroundings = await self.surroundings()
         folder = run_folder / "nodes" / _folder_name(invocation.pod_name)
         pod = PodRun(invocation, context, report, self.options, surroundings, folder, run_folder)
         with self._known(invocation, pod):
@@ -115,7 +115,8 @@ class LocalExecutor:
             self._run_folders[context.uid] = folder
         return self._run_folders[context.uid]
 
-    async def _surroundings(self) -> Surroundings:
+    async def surroundings(self) -> Surroundings:
+        """The launcher, started if need be, and whether views are private here. Raises ExecutorError where nothing can run."""
         lock = self._starting.get(None)
         if lock is None:
             lock = anyio.Lock()

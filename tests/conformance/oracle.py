@@ -1,7 +1,8 @@
 """Plays a case of the oracle: the run is driven pass by pass in Argo's rhythm, and compared with what the real controller answered.
 
 Runs in which Argo itself hangs, panics or differs from run to run are counted apart. Of a run that Argo never ends although nothing runs any
-more, all that Argo did finish must agree, and ours must end it with a clear Error or Failed.
+more, or in which it panics, all that Argo did finish must agree, and ours must end it with a clear Error or Failed. Of a run that differs, what
+both of Argo's answers share must agree.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def _judged(data: Mapping[str, Any], life: Life) -> Verdict:
     kind = kind_of(data)
     engine = life.drive.engine
     got = Answer(workflow_of(engine.run), nodes_of(engine.nodes), pods_of(life.drive.log), tasks_of(life.drive.log))
-    if kind == "hangs":
-        return _verdict(_against_hang(expected, got), kind)
+    if kind in ("hangs", "panics"):
+        return _verdict(_against_defect(expected, got, kind), kind)
     alternative = answer_of(data["expected_alt"]) if data.get("expected_alt") else None
     return _verdict(differences(answer_of(expected), got, alternative=alternative), kind)
 
@@ -104,13 +105,15 @@ def _waits_rightly(data: Mapping[str, Any]) -> bool:
     return "200 passes" in data["expected"]["stuck"]
 
 
-def _against_hang(expected: Mapping[str, Any], got: Answer) -> list[Difference]:
+def _against_defect(expected: Mapping[str, Any], got: Answer, kind: str) -> list[Difference]:
+    """All that Argo finished before its defect must agree, and ours must end with an error that says why."""
     found = []
     if got.workflow["phase"] not in ("Error", "Failed"):
-        found.append(Difference("phase", "workflow.phase (Argo hangs)", "Error or Failed", got.workflow["phase"]))
+        found.append(Difference("phase", f"workflow.phase (Argo {kind})", "Error or Failed", got.workflow["phase"]))
     elif not got.workflow["message"]:
-        found.append(Difference("workflow", "workflow.message (Argo hangs)", "says why", ""))
-    return [*found, *differences(answer_of(expected), got, finished_only=True)]
+        found.append(Difference("workflow", f"workflow.message (Argo {kind})", "says why", ""))
+    sound = [node for node in expected.get("nodes") or () if not any(panic in str(node.get("message")) for panic in PANICS)]
+    return [*found, *differences(answer_of({**expected, "nodes": sound}), got, finished_only=True)]
 
 
 def _verdict(found: list[Difference], kind: str) -> Verdict:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
-
 from flowcore.engine import gates, outputs, times
-from flowcore.engine.calls import Call
+from flowcore.engine.calls import Call, CallFailed
 from flowcore.engine.execute import display_name_of, name_of_pod
 from flowcore.engine.frames import DagFrame, Frame, LeafFrame, StepsFrame
 from flowcore.engine.messages import Invocation, MemberOutcome, Outcome, Start
@@ -20,7 +18,7 @@ from flowcore.language.scope import Scope
 from flowcore.language.tags import substitute
 from flowcore.nodes import Node, NodeId, NodeType, Phase, Shutdown, step_name_of
 from flowcore.plan.arguments import Processed
-from flowcore.plan.artifacts import with_default_keys
+from flowcore.plan.artifacts import KEY_FIELDS, placed
 from flowcore.plan.templates import Base
 
 
@@ -33,6 +31,9 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     refusal = _refusal(turn, call, entry.is_pod)
     if refusal:
         return turn.mark(node.id, Phase.FAILED, refusal)
+    problem = turn.plan.volume_problem(processed.body) or turn.plan.driver_problem(processed.body)
+    if problem and entry.is_pod:
+        raise CallFailed(problem)
     invocation = make_invocation(turn, call, processed, turn.row(node.id))
     turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=_slim(processed), base=base, begun=True)
     if node.phase is Phase.PENDING:
@@ -75,8 +76,9 @@ def make_invocation(turn: Turn, call: Call, processed: Processed, node: Node) ->
     entry, run = processed.entry, turn.run
     pod = name_of_pod(turn, node.name, entry)
     body = processed.body
-    if objects_of(object_of(body, "outputs"), "artifacts"):
-        body = with_default_keys(body, _key_prefix(turn, pod), turn.plan.repository_kind())
+    archive_logs = entry.is_pod and turn.plan.archives_logs(body)
+    if archive_logs or "artifacts" in object_of(body, "outputs"):
+        body = placed(body, _location(turn, pod), archive_logs=archive_logs)
     return Invocation(
         node=node.id,
         node_name=node.name,
@@ -98,9 +100,12 @@ def make_invocation(turn: Turn, call: Call, processed: Processed, node: Node) ->
     )
 
 
-def _key_prefix(turn: Turn, pod: str) -> str:
-    scope = turn.state.globals.child({"pod.name": pod})
-    return cast("str", substitute(turn.plan.key_format(), scope))
+def _location(turn: Turn, pod: str) -> JsonObject:
+    """The default repository, with the key that this pod's files are beneath."""
+    key = substitute(turn.plan.key_format(), turn.state.globals.child({"pod.name": pod}))
+    kind = turn.plan.repository_kind()
+    repository = {name: value for name, value in object_of(turn.plan.options.artifact_repository, kind).items() if name != "keyFormat"}
+    return {kind: {**repository, KEY_FIELDS[kind]: key}}
 
 
 def _attempt(node: Node) -> int:

@@ -28,6 +28,6 @@ def ordered(budget: Budget, items: list[tuple[object, object]], *, descending: b
     """Elements sorted by the value that stands beside each."""
     size = len(items)
     budget.grow(size)
-    budget.spend(size * size.bit_length())
+    budget.spend(size * size.bit_length() >> 2)
     kind = _Descending if descending else _Ordered
     return [entry.item for entry in sorted(kind(item, value) for item, value in items)]

@@ -94,11 +94,19 @@ class _Parser:
         return self._error(f"unexpected token {token or self.current}", token)
 
     def _made(self, node: Node, at: int) -> Node:
-        self.count += 1
+        self._counted(1)
+        node.at = at
+        return node
+
+    def _counted(self, made: int) -> None:
+        self.count += made
         if self.count > MOST_NODES:
             message = "compilation failed: expression exceeds maximum allowed nodes"
             raise LimitExceeded(message, source=self.source, at=self.current.at, stage="compile")
-        node.at = at
+
+    def _twice(self, node: Node) -> Node:
+        """A node that stands in two places of the tree counts with everything below it once more, or nesting would double it endlessly."""
+        self._counted(sum(1 for _ in nodes.walk(node)))
         return node
 
     def _deeper(self) -> None:
@@ -118,16 +126,17 @@ class _Parser:
         return parts[0] if len(parts) == 1 else self._made(nodes.Sequence(parts), parts[0].at)
 
     def _expression(self, precedence: int) -> Node:
+        depth = self.depth
         self._deeper()
-        try:
-            if precedence == 0 and self._is("Operator", "let"):
-                return self._let()
-            if precedence == 0 and self._is("Operator", "if"):
-                return self._if()
+        if precedence == 0 and self._is("Operator", "let"):
+            node = self._let()
+        elif precedence == 0 and self._is("Operator", "if"):
+            node = self._if()
+        else:
             node = self._operators(self._primary(), precedence)
-            return self._conditional(node) if precedence == 0 else node
-        finally:
-            self.depth -= 1
+            node = self._conditional(node) if precedence == 0 else node
+        self.depth = depth
+        return node
 
     def _operators(self, left: Node, precedence: int) -> Node:
         previous = ""
@@ -163,6 +172,7 @@ class _Parser:
         if token.value == "|":
             name = self.current
             self._expect("Identifier")
+            self._deeper()
             return self._call(name, [left], overridable=True)
         if previous == "??" and token.value != "??":
             message = f"Operator ({token.value}) and coalesce expressions (??) cannot be mixed. Wrap either by parentheses."
@@ -179,9 +189,10 @@ class _Parser:
             right = self._expression(power + 1)
             test = self._made(nodes.Binary(token.value, left, right), token.at)
             root = test if root is None else self._made(nodes.Binary("&&", root, test), token.at)
-            left, token = right, self.current
+            token = self.current
             if token.kind != "Operator" or token.value not in _COMPARISONS:
                 return root
+            left = self._twice(right)
             self._next()
 
     def _let(self) -> Node:
@@ -207,15 +218,15 @@ class _Parser:
             self._expect("Bracket", "{")
             otherwise = self._sequence()
             self._expect("Bracket", "}")
-        self.depth -= 1
         return nodes.Conditional(condition, then, otherwise)
 
     def _conditional(self, node: Node) -> Node:
         while self._is("Operator", "?"):
+            self._deeper()
             self._next()
             if self._is("Operator", ":"):
                 self._next()
-                then = node
+                then = self._twice(node)
             else:
                 then = self._expression(0)
                 self._expect("Operator", ":")
