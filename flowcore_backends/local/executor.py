@@ -23,11 +23,11 @@ from flowcore.errors import ExecutorError, FlowError
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
-from flowcore_backends.local.isolation import Capability, find_capability
+from flowcore_backends.local.isolation import find_capability
 from flowcore_backends.local.layout import ThisMachine
 from flowcore_backends.local.options import LocalChoices, LocalOptions
 from flowcore_backends.local.pod_run import PodRun
-from flowcore_backends.local.process import Launcher
+from flowcore_backends.local.process import shared_launcher
 from flowcore_backends.local.running import Surroundings
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
@@ -50,12 +50,10 @@ class LocalExecutor:
         self.options = options if options is not None else LocalOptions(**choices)
         self._others = RouterExecutor({"http": HttpExecutor(), "data": DataExecutor(), "plugin": PluginExecutor(plugins)}, advice=_ADVICE)
         self._machine = ThisMachine()
-        self._launcher: Launcher | None = None
-        self._capability: Capability | None = None
+        self._said_shared = False
         self._pods: dict[tuple[str, str], PodRun] = {}
         self._run_folders: dict[str, Path] = {}
         self._limiter: RunVar[anyio.CapacityLimiter] = RunVar(f"flowcore.local.{id(self)}")
-        self._starting: RunVar[anyio.Lock] = RunVar(f"flowcore.local.{id(self)}.starting")
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Run the invocation to its end. Raises ExecutorError for what is not its commands' fault."""
@@ -85,13 +83,10 @@ class LocalExecutor:
             pod.stop(grace)
 
     async def close(self, context: RunContext) -> None:
-        """Remove the run's claims and folders; the launcher ends with the last run."""
+        """Remove the run's claims and folders."""
         folder = self._run_folders.pop(context.uid, None)
         if folder is not None and not self.options.keep_folders:
             await to_thread.run_sync(remove_tree, folder)
-        if not self._run_folders and not self._pods and self._launcher is not None:
-            launcher, self._launcher = self._launcher, None
-            await to_thread.run_sync(launcher.close)
 
     @contextmanager
     def _known(self, invocation: Invocation, pod: PodRun) -> Iterator[None]:
@@ -117,21 +112,15 @@ class LocalExecutor:
 
     async def surroundings(self) -> Surroundings:
         """The launcher, started if need be, and whether views are private here. Raises ExecutorError where nothing can run."""
-        lock = self._starting.get(None)
-        if lock is None:
-            lock = anyio.Lock()
-            self._starting.set(lock)
-        async with lock:
-            if self._launcher is None or not self._launcher.alive:
-                if sys.platform == "win32":
-                    raise ExecutorError("the local backend needs a POSIX system; on Windows use the docker backend or run in WSL")
-                self._launcher = Launcher()
-            if self._capability is None:
-                self._capability = await find_capability(self._launcher, self._machine, self.options.isolation)
-                if not self._capability.isolated:
-                    _log.warning("nodes share the file system of this machine: %s", self._capability.why_not)
-        visible = tuple(self.options.always_visible()) if self._capability.isolated else ()
-        return Surroundings(self._launcher, self._machine, self._capability.isolated, self._capability.user_namespace, visible)
+        if sys.platform == "win32":
+            raise ExecutorError("the local backend needs a POSIX system; on Windows use the docker backend or run in WSL")
+        launcher = shared_launcher()
+        capability = await find_capability(launcher, self._machine, self.options.isolation)
+        if not capability.isolated and not self._said_shared:
+            self._said_shared = True
+            _log.warning("nodes share the file system of this machine: %s", capability.why_not)
+        visible = tuple(self.options.always_visible()) if capability.isolated else ()
+        return Surroundings(launcher, self._machine, capability.isolated, capability.user_namespace, visible)
 
     def _slots(self) -> anyio.CapacityLimiter:
         limiter = self._limiter.get(None)

@@ -6,6 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from flowcore.errors import ExecutorError
 from flowcore_backends.local.layout import Layout, Machine
@@ -22,10 +23,24 @@ class Capability:
     why_not: str = ""
 
 
+_found: WeakKeyDictionary[Launcher, Capability] = WeakKeyDictionary()
+
+
 async def find_capability(launcher: Launcher, machine: Machine, wanted: Isolation) -> Capability:
     """What ``launcher`` can do. Raises ExecutorError if isolation is ``required`` and not to be had."""
     if wanted == "off":
         return Capability(isolated=False, why_not="it is switched off")
+    if launcher not in _found:
+        _found[launcher] = await _find(launcher, machine)
+    found = _found[launcher]
+    if wanted == "required" and not found.isolated:
+        raise ExecutorError(
+            f"LocalExecutor(isolation='required'), but this machine gives no private view of the file system: {found.why_not}"
+        )
+    return found
+
+
+async def _find(launcher: Launcher, machine: Machine) -> Capability:
     first_choice = not hasattr(os, "geteuid") or os.geteuid() != 0
     reasons = []
     for user_namespace in sorted({first_choice, True}):
@@ -34,8 +49,6 @@ async def find_capability(launcher: Launcher, machine: Machine, wanted: Isolatio
             return Capability(isolated=True, user_namespace=user_namespace)
         except ExecutorError as error:
             reasons.append(str(error))
-    if wanted == "required":
-        raise ExecutorError(f"LocalExecutor(isolation='required'), but this machine gives no private view of the file system: {reasons[0]}")
     return Capability(isolated=False, why_not=reasons[0])
 
 

@@ -5,10 +5,12 @@ Nothing here belongs to an event loop except what happens inside an ``await``, s
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +69,28 @@ class Launcher:
                 await anyio.wait_writable(self._control)
             except OSError as error:
                 raise ExecutorError(f"the launcher of local processes is gone: {error}") from error
+
+
+_shared: Launcher | None = None
+_sharing = threading.Lock()
+
+
+def shared_launcher() -> Launcher:
+    """The launcher that all executors of this process use: started when first needed, and again should it have died."""
+    global _shared
+    with _sharing:
+        if _shared is None or not _shared.alive:
+            _shared = Launcher()
+        return _shared
+
+
+def _forget_shared() -> None:
+    global _shared
+    _shared = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_shared)
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
