@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from flowcore.jsontypes import Json
 from flowcore.language.scope import PLACEHOLDER_PREFIX
-from flowcore.language.tags import SimpleTag, tags_in
+from flowcore.language.tags import SimpleTag, tags_in, unclosed_tag
 from flowcore.models import ContainerNode, DAGTask, Template, TemplateCall
 
 KNOWN_PREFIXES = ("item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks.")
@@ -112,12 +113,25 @@ def has_result(template: Template) -> bool:
     return any(part is not None for part in (template.container, template.script, template.data, template.http, template.plugin))
 
 
-def unresolved(value: Json, names: Names, path: str, *, template_only: bool) -> Iterator[tuple[SimpleTag, str]]:
-    """The simple tags in ``value`` that nothing can fill in, with where they stand. ``template_only``: workflow parameters may still come."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place in a document that nothing can fill in: the tag as it is written, its name, and where it stands."""
+
+    whole: str
+    name: str
+    path: str
+    angled: bool = False
+    closed: bool = True
+
+
+def unresolved(value: Json, names: Names, path: str, *, template_only: bool) -> Iterator[Gap]:
+    """The simple tags in ``value`` that nothing can fill in. ``template_only``: workflow parameters may still come from elsewhere."""
     if isinstance(value, str):
         for tag in tags_in(value):
             if isinstance(tag, SimpleTag) and not _may_be(tag.key, names, template_only=template_only):
-                yield tag, path
+                yield Gap(tag.whole, tag.key, path, angled=tag.angled)
+        if "{{" in value and (start := unclosed_tag(value)) is not None and value[start + 2 :].lstrip().startswith(KNOWN_PREFIXES):
+            yield Gap(value[start : start + 60], "", path, closed=False)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from unresolved(item, names, f"{path}[{index}]", template_only=template_only)

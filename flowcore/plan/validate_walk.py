@@ -74,12 +74,13 @@ class Walk:
 
     def require(self, value: Json, names: Names, before: str, path: str) -> None:
         """Every tag in ``value`` must have a value by the time it is needed; ``before`` begins the message."""
-        for tag, place in unresolved(value, names, path, template_only=self.template_only):
-            text = f"{before} failed to resolve {tag.whole}"
-            if tag.angled:
-                self.report.warn(text, place, remedy="there is no such variable, so the text stays as it is", rule="unresolved-tag")
+        for gap in unresolved(value, names, path, template_only=self.template_only):
+            text = f"{before} failed to resolve {gap.whole}"
+            if gap.angled:
+                self.report.warn(text, gap.path, remedy="there is no such variable, so the text stays as it is", rule="unresolved-tag")
             else:
-                self.report.add(text, place, remedy=self._near(tag.key, names), rule="unresolved-tag")
+                remedy = self._near(gap.name, names) if gap.closed else "the tag is not closed: }} is missing"
+                self.report.add(text, gap.path, remedy=remedy, rule="unresolved-tag")
 
     def _near(self, name: str, names: Names) -> str | None:
         """What was probably meant; looked for a few times only, as it takes long."""
@@ -245,10 +246,6 @@ class Walk:
         body: JsonObject = {**template.to_json(), "inputs": inputs}
         if not has_tags(body):
             return template
-        text = compact(body)
-        if text.rfind("{{") > text.rfind("}}"):
-            message = f'templates.{template.name} Cannot find end tag="}}}}"'
-            self.report.add(message, path, remedy="every {{ needs its }}", rule="tag")
         try:
             first = substitute(body, self._locals(template))
             known = first["inputs"] if isinstance(first["inputs"], dict) else {}
