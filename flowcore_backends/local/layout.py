@@ -175,7 +175,7 @@ class Layout:
 
     def _new_folder(self) -> Path:
         folder = self._scratch / str(len(self._steps))
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _fill(self, folder: str) -> None:

@@ -97,7 +97,7 @@ class RunningContainer:
     def _order(self) -> dict[str, object]:
         plan, isolated = self.plan, self._surroundings.isolated
         root = plan.folder / "root"
-        root.mkdir(parents=True)
+        root.mkdir(parents=True, exist_ok=True)
         view = []
         if isolated:
             layout = Layout(

@@ -22,7 +22,7 @@ def enter(root: str, steps: list[list[str]]) -> None:
     Steps, sources being paths of the machine: ``folder PATH MODE``, ``file PATH``, ``link TARGET PATH``, ``bind SOURCE PATH``,
     ``bind_read_only SOURCE PATH``, ``proc PATH``.
     """
-    Path(root + _OLD_ROOT).mkdir()
+    Path(root + _OLD_ROOT).mkdir(exist_ok=True)  # a container that is run again begins where it left its files
     namespaces.change_root(root, _OLD_ROOT)
     for step in steps:
         _carry_out(step)
@@ -37,7 +37,8 @@ def _carry_out(step: list[str]) -> None:
         case ["file", path]:
             _make_file(path)
         case ["link", target, path]:
-            Path(path).symlink_to(target)
+            with suppress(FileExistsError):
+                Path(path).symlink_to(target)
         case ["bind", source, path]:
             namespaces.bind(_OLD_ROOT + source, path)
         case ["bind_read_only", source, path]:

@@ -212,7 +212,7 @@ async def test_config_maps_secrets_and_fields_as_files(tmp_path: Path) -> None:
         command = "cd /conf; cat c/deep/b.txt; stat -c %a c/deep/b.txt s/k; od -An -tx1 s/k; cat p/a p/b p/name; ls o; ls c"
         ended = await sh(play, command, container={"volumeMounts": mounts}, volumes=volumes, ask={"pod_name": "me"})
         assert ended.result == "2400\n440\n 00 ff\n12medeep"
-        with pytest.raises(ExecutorError, match='MountVolume.SetUp failed for volume "x" : configmap "no" not found'):
+        with pytest.raises(ExecutorError, match=r'MountVolume\.SetUp failed for volume "x" : configmap "no" not found'):
             await sh(
                 play,
                 "true",
@@ -265,7 +265,7 @@ async def test_an_artifact_is_not_written_through_a_link_that_a_volume_holds(tmp
 async def test_paths_that_cannot_be_a_nodes_own_are_refused(tmp_path: Path, path: str) -> None:
     async with scene(tmp_path) as play:
         await needs_views(play)
-        with pytest.raises(ExecutorError, match="declare another path|leads upwards|declare a folder"):
+        with pytest.raises(ExecutorError, match=r"declare another path|leads upwards|declare a folder"):
             await sh(play, "true", inputs=artifacts(a={"path": path, "raw": {"data": "x"}}))
 
 
