@@ -153,11 +153,17 @@ class Run:
         await self._done.wait()
         return self.snapshot()
 
-    async def events(self) -> AsyncIterator[Change]:
-        """All changes from now on, as they happen, until the run has ended."""
+    async def events(self, *, replay: bool = False) -> AsyncIterator[Change]:
+        """All changes from now on, as they happen, until the run has ended; with ``replay``, first every node as it stands now.
+
+        So whoever comes late, even after the end, learns how each node stands and misses no change after that.
+        """
         send, receive = self._subscribe()
+        standing = sorted(self._engine.nodes.values(), key=lambda node: node.seq) if replay else []
         try:
             async with receive:
+                for node in standing:
+                    yield NodeChanged(node, None)
                 async for change in receive:
                     yield change
         finally:
