@@ -1,0 +1,39 @@
+"""Where sprig functions take time and chance from. Set by whoever needs evaluations that can be repeated, such as tests and simulations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+_CLOCK: ContextVar[Clock | None] = ContextVar("flowcore_sprig_clock", default=None)
+_CHANCE: ContextVar[random.Random | None] = ContextVar("flowcore_sprig_chance", default=None)
+_SYSTEM = random.SystemRandom()
+
+
+def now() -> datetime:
+    """The present time, aware."""
+    clock = _CLOCK.get()
+    moment = clock() if clock is not None else datetime.now(UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def chance() -> random.Random:
+    """The source of random numbers; the operating system's unless another one is in force."""
+    return _CHANCE.get() or _SYSTEM
+
+
+@contextmanager
+def sources(*, clock: Clock | None = None, chance: random.Random | None = None) -> Iterator[None]:
+    """Let functions within the block use this clock and these random numbers; None leaves one as it is."""
+    clock_token = _CLOCK.set(clock or _CLOCK.get())
+    chance_token = _CHANCE.set(chance or _CHANCE.get())
+    try:
+        yield
+    finally:
+        _CHANCE.reset(chance_token)
+        _CLOCK.reset(clock_token)
