@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import anyio
 
 from flowcore.clocks import VirtualClock
+from flowcore.errors import ArtifactError
 from flowcore.jsontypes import object_of
 from flowcore.nodes import NodeId
 from flowcore.ports import Foreseen, ForeseenResume, Invocation, Logged, Outcome, Ready, Reporter, RunContext, Started
+from flowcore_backends.fake.deliveries import Deliveries
 from flowcore_backends.fake.facts import Daemon, Fact, Said
 from flowcore_backends.fake.functions import called
 from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
@@ -19,6 +22,7 @@ from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed,
 from flowcore_backends.fake.script import Decision, Script, run_key
 from flowcore_backends.fake.stubs import from_stubs
 
+_log = logging.getLogger("flowcore")
 _NOW = timedelta(0)
 _UP_AT_ONCE = Daemon(_NOW, "127.0.0.1")
 
@@ -35,13 +39,14 @@ class FakeExecutor:
         fake.when("notify").runs(lambda message: print(message))
 
     A declared output that no fact speaks of takes its default; without one the node ends in Error with the line to write, or, unless
-    ``strict``, gets a visible placeholder. Artifacts are taken to be there. Time is virtual unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve
+    ``strict``, gets a visible placeholder. Artifacts are taken to be there, and are stored if something says what they hold. Time is virtual unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve
     many runs: each counts for itself. ``record`` keeps every invocation for ``calls``.
     """
 
     def __init__(self, *, seed: int = 0, strict: bool = True, record: bool = False) -> None:
         self.strict = strict
         self._script = Script(seed)
+        self._deliveries = Deliveries()
         self._recorded: dict[tuple[str, NodeId], Invocation] | None = {} if record else None
         self._running: dict[tuple[str, NodeId], anyio.CancelScope] = {}
 
@@ -114,7 +119,9 @@ class FakeExecutor:
         try:
             with anyio.CancelScope() as scope:
                 self._running[key] = scope
-                return await self._work(invocation, report)
+                return await self._work(invocation, context, report)
+        except ArtifactError as error:
+            return broken(invocation, str(error))
         finally:
             self._running.pop(key, None)
         return killed(invocation)
@@ -126,17 +133,26 @@ class FakeExecutor:
             scope.cancel()
 
     async def close(self, context: RunContext) -> None:
-        """Forget what was counted for the run."""
-        self._script.forget(run_key(context.uid, context.name))
+        """Store the artifacts that the run has left, and forget what was counted for it."""
+        run = run_key(context.uid, context.name)
+        self._script.forget(run)
+        try:
+            await self._deliveries.deliver(run, context)
+        except ArtifactError as error:
+            _log.warning("run %s: %s", context.name, error)
 
     # --- what happens -------------------------------------------------------------------------------------------------------------
 
-    async def _work(self, invocation: Invocation, report: Reporter) -> Outcome:
+    async def _work(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         decision = self._script.decide(invocation)
         ending = decision.ending
         if ending is not None and ending.kind == "runs":
-            value = await called(ending, invocation, lambda text: report(_logged(invocation, text)))
-            return value if isinstance(value, Outcome) else self._succeeded(invocation, _merged(value, decision.said))
+            run = run_key(context.uid, context.name)
+            await self._deliveries.deliver(run, context)
+            value = await called(ending, invocation, context, lambda text: report(_logged(invocation, text)))
+            outcome = value if isinstance(value, Outcome) else self._succeeded(invocation, _merged(value, decision.said))
+            await self._deliveries.deliver(run, context)
+            return outcome
         foreseen = self._foreseen(invocation, decision)
         if foreseen.pod_ip is not None:
             await anyio.sleep(foreseen.ready_after.total_seconds())
@@ -163,6 +179,7 @@ class FakeExecutor:
                 return None
             case "fails":
                 assert ending is not None
+                self._leave(invocation, ending.said)
                 return failed(invocation, ending)
             case "errors":
                 assert ending is not None
@@ -171,10 +188,15 @@ class FakeExecutor:
                 return self._succeeded(invocation, decision.said)
 
     def _succeeded(self, invocation: Invocation, said: Said) -> Outcome:
+        self._leave(invocation, said)
         try:
             return succeeded(invocation, said, strict=self.strict)
         except NotScripted as error:
             return broken(invocation, str(error))
+
+    def _leave(self, invocation: Invocation, said: Said) -> None:
+        if said.artifacts:
+            self._deliveries.leave(run_key(invocation.uid, invocation.workflow), invocation, said.artifacts)
 
     def __repr__(self) -> str:
         return f"FakeExecutor({len(self._script.facts)} facts)"

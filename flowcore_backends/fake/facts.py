@@ -16,6 +16,7 @@ from flowcore.errors import ExpressionError, UsageError
 from flowcore.jsontypes import Json, json_text
 from flowcore.language.quantities import parse_duration
 from flowcore.ports import ForeseenResume
+from flowcore_backends.fake.deliveries import Content
 from flowcore_backends.fake.matching import Matcher
 
 Length: TypeAlias = str | int | float | timedelta
@@ -31,7 +32,7 @@ class Said:
     after: timedelta | None = None
     result: str | None = None
     parameters: dict[str, str] = field(default_factory=dict)
-    artifacts: dict[str, str | bytes] = field(default_factory=dict)
+    artifacts: dict[str, Content] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -84,7 +85,8 @@ class Fact:
     def returns(self, *results: Json, times: int | None = None) -> Fact:
         """It succeeds and prints ``results``, one for each invocation in order; what is no text is written as JSON.
 
-        The last one stands for all that follow, unless ``times`` says for how many.
+        The last one stands for all that follow, unless ``times`` says for how many. As in Argo, a node keeps its result only where
+        something in the workflow refers to it.
         """
         if not results:
             raise UsageError("returns() needs at least one result")
@@ -116,7 +118,8 @@ class Fact:
         return self._ends(Ending("hangs", times))
 
     def runs(self, function: Function, *, times: int | None = None, in_thread: bool = False) -> Fact:
-        """``function`` does the work. It is called with the input parameters by name, or with the Invocation if it asks for ``invocation``.
+        """``function`` does the work. It gets the inputs that it takes by name: parameters as texts, artifacts as paths, and the Invocation
+        if it asks for ``invocation``.
 
         It may be async; a function that blocks belongs in a thread (``in_thread``). What it returns is the result; of a mapping whose keys are
         declared outputs, each is one output; None is no output. What it raises is a failure, ``SystemExit(code)`` one with that exit code.
@@ -128,7 +131,7 @@ class Fact:
     # --- what else is known -------------------------------------------------------------------------------------------------------
 
     def takes(self, length: Length) -> Fact:
-        """It takes this long: ``"2h"``, ``"1m30s"``, ``"10d"``, seconds, or a timedelta. Without this it takes no time."""
+        """It takes this long: ``"2h"``, ``"1m30s"``, ``"10d"``, seconds, or a timedelta. Without this it takes no time; a function takes its own."""
         self._latest.after = length_of(length)
         return self
 
@@ -136,10 +139,10 @@ class Fact:
         self,
         *,
         parameters: Mapping[str, Json] | None = None,
-        artifacts: Mapping[str, str | bytes] | None = None,
+        artifacts: Mapping[str, Content] | None = None,
         result: Json = None,
     ) -> Fact:
-        """It leaves these output parameters (what is no text is written as JSON), artifacts (their content) and result.
+        """It leaves these output parameters (what is no text is written as JSON), artifacts (their content: text, bytes, or the path of a file or folder) and result.
 
         A failure leaves only what was said after it.
         """

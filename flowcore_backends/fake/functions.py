@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import anyio.to_thread
 
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import Json, object_of, objects_of, text_of
-from flowcore.ports import Invocation, Outcome
-from flowcore_backends.fake.facts import Ending, Said, as_text
+from flowcore.ports import Invocation, Outcome, RunContext
+from flowcore_backends.fake.deliveries import placed
+from flowcore_backends.fake.facts import Ending, Function, Said, as_text
 from flowcore_backends.fake.matching import parameters_of, python_name
 from flowcore_backends.fake.outcomes import failed
 
 _INVOCATION = "invocation"
 
 
-async def called(ending: Ending, invocation: Invocation, log: Callable[[str], None]) -> Said | Outcome:
+async def called(ending: Ending, invocation: Invocation, context: RunContext, log: Callable[[str], None]) -> Said | Outcome:
     """Call the function of ``ending``: what it says the work leaves, or how it failed; the story of a failure goes to ``log``.
 
-    Raises ExecutorError if the function wants an input that the template does not have, and whatever ExecutorError it raises itself.
+    Raises ExecutorError if the function wants an input that is not there, and whatever ExecutorError it raises itself.
     """
     function = ending.function
     assert function is not None
-    arguments = arguments_for(function, invocation)
+    with TemporaryDirectory(prefix="flowcore-fake-") as folder:
+        wanted = _artifacts_wanted(function, invocation)
+        files = await placed(invocation, wanted, Path(folder), context) if wanted else {}
+        return await _called(ending, invocation, arguments_for(function, invocation, files), log)
+
+
+async def _called(ending: Ending, invocation: Invocation, arguments: Mapping[str, object], log: Callable[[str], None]) -> Said | Outcome:
+    function = ending.function
+    assert function is not None
     try:
         if ending.in_thread:
             value = await anyio.to_thread.run_sync(lambda: function(**arguments), abandon_on_cancel=True)
@@ -45,13 +56,11 @@ async def called(ending: Ending, invocation: Invocation, log: Callable[[str], No
     return value if isinstance(value, Outcome) else said_by(value, invocation)
 
 
-def arguments_for(function: object, invocation: Invocation) -> dict[str, object]:
-    """The input parameters that ``function`` takes, by their names in Python, and the Invocation if it asks for ``invocation``."""
-    given: dict[str, object] = {python_name(name): value for name, value in parameters_of(invocation).items()}
-    try:
-        wanted = inspect.signature(cast("type", function)).parameters.values()
-    except (TypeError, ValueError):  # some built-in functions do not say what they take
-        return given
+def arguments_for(function: Function, invocation: Invocation, files: Mapping[str, Path] | None = None) -> dict[str, object]:
+    """The inputs that ``function`` takes, by their names in Python: parameters as texts, artifacts as paths, the Invocation as ``invocation``."""
+    inputs: dict[str, object] = {**parameters_of(invocation), **(files or {})}
+    given = {python_name(name): value for name, value in inputs.items()}
+    wanted = _wanted(function)
     if any(one.kind is one.VAR_KEYWORD for one in wanted):
         return given
     arguments: dict[str, object] = {}
@@ -62,8 +71,23 @@ def arguments_for(function: object, invocation: Invocation) -> dict[str, object]
             arguments[one.name] = given[one.name]
         elif one.default is one.empty and one.kind is not one.VAR_POSITIONAL:
             called_by = getattr(function, "__name__", repr(function))
-            raise ExecutorError(f"{called_by}() wants {one.name!r}, but template {invocation.template_name!r} has no such input parameter")
+            raise ExecutorError(f"{called_by}() wants {one.name!r}, but template {invocation.template_name!r} has no such input")
     return arguments
+
+
+def _wanted(function: Function) -> Sequence[inspect.Parameter]:
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some built-in functions do not say what they take
+        return (inspect.Parameter("inputs", inspect.Parameter.VAR_KEYWORD),)
+
+
+def _artifacts_wanted(function: Function, invocation: Invocation) -> set[str]:
+    """The input artifacts that ``function`` takes."""
+    names = {one.name for one in _wanted(function)}
+    everything = any(one.kind is one.VAR_KEYWORD for one in _wanted(function))
+    declared = (text_of(artifact, "name") for artifact in objects_of(object_of(invocation.body, "inputs"), "artifacts"))
+    return {name for name in declared if everything or python_name(name) in names}
 
 
 def said_by(value: object, invocation: Invocation) -> Said:
@@ -75,7 +99,7 @@ def said_by(value: object, invocation: Invocation) -> Said:
         return Said()
     if isinstance(value, Mapping) and value and set(value) <= {*parameters, *artifacts, "result"}:
         said = Said(parameters={name: _text(value[name]) for name in parameters if name in value})
-        said.artifacts = {name: value[name] for name in artifacts if isinstance(value.get(name), (str, bytes))}
+        said.artifacts = {name: value[name] for name in artifacts if isinstance(value.get(name), (str, bytes, Path))}
         return replace(said, result=_text(value["result"]) if "result" in value else None)
     text = _text(value)
     return Said(result=text, parameters={parameters[0]: text} if len(parameters) == 1 else {})

@@ -25,8 +25,8 @@ class NotScripted(Exception):
 def succeeded(invocation: Invocation, said: Said, *, strict: bool) -> Outcome:
     """Success with every declared output. Raises NotScripted if one is missing and ``strict``; else it gets a visible placeholder."""
     outputs = object_of(invocation.body, "outputs")
-    if not outputs and not invocation.capture_result and said.result is None and "containerSet" not in invocation.body:
-        return _SUCCEEDED_BY_AGENT if invocation.node_type in _BY_AGENT else _SUCCEEDED
+    if not outputs and not invocation.capture_result and invocation.node_type not in _BY_AGENT and "containerSet" not in invocation.body:
+        return _SUCCEEDED
     return Outcome(
         phase=Phase.SUCCEEDED,
         exit_code=0 if _has_main(invocation) else None,
@@ -38,7 +38,6 @@ def succeeded(invocation: Invocation, said: Said, *, strict: bool) -> Outcome:
 
 
 _SUCCEEDED = Outcome(phase=Phase.SUCCEEDED, exit_code=0)
-_SUCCEEDED_BY_AGENT = Outcome(phase=Phase.SUCCEEDED, result="")
 
 
 def failed(invocation: Invocation, ending: Ending) -> Outcome:
@@ -62,7 +61,7 @@ def failed(invocation: Invocation, ending: Ending) -> Outcome:
         phase=Phase.FAILED,
         message=failure_text(culprit, ending.exit_code, ending.message),
         exit_code=ended["main"].exit_code if "main" in ended else None if ended else ending.exit_code,
-        result=said.result,
+        result=said.result if invocation.capture_result else None,
         parameters=parameters,
         artifacts=artifacts,
         members=ended,
@@ -115,7 +114,7 @@ def _placeholder(kind: str, name: str) -> str:
 
 
 def _result(invocation: Invocation, said: Said, *, strict: bool) -> str | None:
-    if said.result is not None:
+    if said.result is not None and (invocation.capture_result or invocation.node_type in _BY_AGENT):
         return said.result
     if not invocation.capture_result:
         return "" if invocation.node_type is NodeType.HTTP else None

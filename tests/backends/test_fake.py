@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from flowcore.artifacts.folder import FolderArtifacts
+from flowcore.artifacts import MemoryArtifacts
 from flowcore.catalogs import MemoryCatalog
 from flowcore.errors import ExecutorError, UsageError
 from flowcore.jsontypes import JsonObject
@@ -54,9 +55,12 @@ def outcome(fake: FakeExecutor, asked: Invocation) -> Outcome:
     return found
 
 
-async def ran(fake: FakeExecutor, asked: Invocation, reports: list[Report] | None = None) -> Outcome:
-    context = RunContext(name="wf", namespace="default", uid="u", catalog=MemoryCatalog(), artifacts=cast("FolderArtifacts", None))
-    return await fake.run(asked, context, (reports if reports is not None else []).append)
+def the_context() -> RunContext:
+    return RunContext(name="wf", namespace="default", uid="u", catalog=MemoryCatalog(), artifacts=MemoryArtifacts())
+
+
+async def ran(fake: FakeExecutor, asked: Invocation, reports: list[Report] | None = None, context: RunContext | None = None) -> Outcome:
+    return await fake.run(asked, context or the_context(), (reports if reports is not None else []).append)
 
 
 def test_it_is_an_executor_that_foresees() -> None:
@@ -175,7 +179,7 @@ async def test_a_closed_run_is_forgotten() -> None:
     fake = FakeExecutor()
     fake.when("work").returns("a", "b")
     assert results(fake, 1) == ["a"]
-    await fake.close(RunContext(name="wf", namespace="default", uid="u", catalog=MemoryCatalog(), artifacts=cast("FolderArtifacts", None)))
+    await fake.close(the_context())
     assert results(fake, 1) == ["a"]
 
 
@@ -475,7 +479,7 @@ async def test_functions_may_exit(code: Any, phase: Phase, message: str) -> None
 async def test_a_function_that_wants_what_is_not_there_is_an_error_that_says_so() -> None:
     fake = FakeExecutor()
     fake.when("work").runs(lambda missing: missing)
-    with pytest.raises(ExecutorError, match=r"wants 'missing', but template 'work' has no such input parameter"):
+    with pytest.raises(ExecutorError, match=r"wants 'missing', but template 'work' has no such input"):
         await ran(fake, invocation())
 
 
@@ -485,6 +489,56 @@ async def test_a_function_that_gives_nothing_leaves_outputs_to_the_other_facts()
     fake.when("work").runs(lambda: None)
     assert dict((await ran(fake, invocation(body=outputs("a")))).parameters) == {"a": "said"}
     assert (await ran(fake, invocation(body=outputs("b")))).phase is Phase.ERROR
+
+
+LETTER: Any = {"name": "the-letter", "path": "/tmp/letter.txt", "s3": {"key": "wf/letter.tgz"}}
+PLAIN: Any = {"name": "copy", "path": "/tmp/copy", "archive": {"none": {}}, "s3": {"key": "wf/copy"}}
+
+
+async def test_artifacts_go_from_scripts_and_functions_to_functions_through_the_store(tmp_path: Path) -> None:
+    fake = FakeExecutor()
+    fake.when("write").outputs(artifacts={"the-letter": "dear reader", "undeclared": "x"}).takes("2h")
+    fake.when("copy").runs(lambda the_letter: {"copy": the_letter.read_text().upper()})
+    context = the_context()
+    written = foreseen(fake, invocation("write", body={**CONTAINER, "outputs": {"artifacts": [LETTER]}}))
+    assert written.after == timedelta(hours=2)
+    body: JsonObject = {**CONTAINER, "inputs": {"artifacts": [{"name": "the-letter", "path": "/in/l"}]}, "outputs": {"artifacts": [PLAIN]}}
+    asked = invocation("copy", name="wf.b", body=body)
+    asked.inputs = {"artifacts": [{**LETTER, "path": "/in/l"}]}
+    copied = await ran(fake, asked, context=context)
+    assert (copied.phase, dict(copied.artifacts)) == (Phase.SUCCEEDED, {"copy": {"s3": {"key": "wf/copy"}}})
+    store = context.artifacts
+    assert isinstance(store, MemoryArtifacts)
+    assert sorted(store.files) == ["wf/copy", "wf/letter.tgz"]
+    assert store.files["wf/copy"] == b"DEAR READER"
+
+
+async def test_artifacts_that_nobody_read_are_stored_in_the_end(tmp_path: Path) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "one.txt").write_text("the sea")
+    fake = FakeExecutor()
+    fake.when("work").fails().outputs(artifacts={"copy": tmp_path / "album"})
+    context = the_context()
+    found = outcome(fake, invocation(body={**CONTAINER, "outputs": {"artifacts": [PLAIN, LETTER]}}))
+    assert list(found.artifacts) == ["copy"]
+    await fake.close(context)
+    assert isinstance(context.artifacts, MemoryArtifacts)
+    assert context.artifacts.files == {"wf/copy/one.txt": b"the sea"}
+
+
+async def test_a_function_whose_artifact_is_not_there_is_an_error() -> None:
+    fake = FakeExecutor()
+    fake.when("work").runs(lambda letter: letter)
+    asked = invocation(body={**CONTAINER, "inputs": {"artifacts": [{"name": "letter", "path": "/in/l"}]}})
+    assert await ran(fake, asked) == Outcome(phase=Phase.ERROR, message="required artifact 'letter' not supplied")
+
+
+async def test_an_artifact_that_cannot_be_stored_in_the_end_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    fake = FakeExecutor()
+    fake.when("work").outputs(artifacts={"copy": Path("/nowhere/at/all")})
+    fake.foresee(invocation(body={**CONTAINER, "outputs": {"artifacts": [PLAIN]}}))
+    await fake.close(the_context())
+    assert "artifact copy failed to be saved" in caplog.text
 
 
 async def test_work_that_runs_is_stopped_as_if_it_were_killed() -> None:
