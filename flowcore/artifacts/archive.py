@@ -83,7 +83,10 @@ def pack(source: Path | int, target: Path, name: str, archive: Archive) -> None:
 
     Links inside a folder are packed as links; sockets, pipes and devices are left out. ``none`` copies files and folders. Raises ArtifactError.
     """
-    opened = os.dup(source) if isinstance(source, int) else os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        opened = os.dup(source) if isinstance(source, int) else os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise ArtifactError(f"{name} could not be packed: {error}") from error
     try:
         kind = os.fstat(opened).st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):

@@ -40,9 +40,9 @@ def upload(place: JsonObject, source: Path, secrets: SecretReader) -> None:
     if source.is_dir():
         raise ArtifactError(f"a folder cannot be sent to {place.get('url')}; pack it (remove archive: none)")
     request = _request(place, "PUT", secrets)
-    request.add_unredirected_header("Content-Length", str(source.stat().st_size))
     with source.open("rb") as file:
         request.data = file
+        request.add_unredirected_header("Content-Length", str(source.stat().st_size))  # last: setting data forgets it
         with _open(request):
             pass
 
