@@ -21,6 +21,7 @@ from flowcore.language.expr.parser import parse
 from flowcore.language.expr.programs import Missing, Mode, Program, compile_program, located, nature_of
 from flowcore.language.expr.references import Reference, references
 from flowcore.language.expr.values import plain, type_name
+from flowcore.language.sources import sources
 
 __all__ = ["Expression", "Reference", "compile_expression", "evaluate_bool", "go_text", "to_text"]
 
@@ -67,7 +68,8 @@ class Expression:
         program = self._program(environment, functions, mode)
         evaluator = Evaluator(environment, functions, clock)
         try:
-            return plain(evaluator.run(program.tree, self.source), evaluator.spend)
+            with sources(clock=clock):
+                return plain(evaluator.run(program.tree, self.source), evaluator.spend)
         except Panic as panic:
             raise located(ExpressionError(str(panic), at=panic.at), self.source, "run") from None
         except ExpressionError as error:

@@ -165,20 +165,21 @@ def _concat(budget: Budget, *lists: object) -> object:
 
 
 def _flatten(budget: Budget, value: object) -> object:
-    return _flat(budget, _items("flatten", value), 0)
+    result: list[object] = []
+    _pour(budget, _items("flatten", value), result, 0)
+    return result
 
 
-def _flat(budget: Budget, items: list[object], depth: int) -> list[object]:
+def _pour(budget: Budget, items: list[object], result: list[object], depth: int) -> None:
     if depth > 100:
         raise Panic("recursion depth exceeded")
-    result: list[object] = []
     for item in items:
         if kind_of(item) in ("list", "bytes"):
-            result.extend(_flat(budget, _items("flatten", item), depth + 1))
+            budget.spend(1)
+            _pour(budget, _items("flatten", item), result, depth + 1)
         else:
             budget.grow(1)
             result.append(item)
-    return result
 
 
 def _sort(budget: Budget, value: object, order: object = "asc") -> object:

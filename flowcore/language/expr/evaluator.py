@@ -231,8 +231,10 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
             return function(*arguments)
         try:
             return function(*arguments)
-        except (ExpressionError, Panic):
+        except (LimitExceeded, Panic):
             raise
+        except ExpressionError as error:
+            raise Panic(error.message) from error
         except Exception as error:
             raise Panic(str(error) or type(error).__name__) from error
 

@@ -14,7 +14,7 @@ from flowcore.errors import LimitExceeded
 
 LONGEST_SOURCE: Final = 65_536
 MOST_NODES: Final = 10_000
-MOST_DEPTH: Final = 120
+MOST_DEPTH: Final = 200
 """How deep operators, brackets and pipes may nest; the walk must fit into Python's stack below any caller."""
 
 MOST_STEPS: Final = 2_000_000
