@@ -45,12 +45,15 @@ WORLD = {
     "threading",
     "time",
     "trio",
-    "uuid",
 }
-WORLDLY = {"open", "print", "input", "datetime.now", "datetime.utcnow", "date.today"}
+WORLDLY = {"open", "print", "input", "datetime.now", "datetime.utcnow", "date.today", "uuid.uuid1", "uuid.uuid4"}
 PURE = ("language", "plan", "engine")
-# A budget of time needs a clock, which can end an evaluation but not change its value; the date is asked for only when the caller gives none.
-ALLOWED = {"flowcore/language/expr/limits.py": {"time", "datetime.now"}}
+# The one door through which expressions may ask for time and chance, which whoever evaluates them can keep shut; and the clock of a budget,
+# which can end an evaluation but not change its value.
+ALLOWED = {
+    "flowcore/language/sources.py": {"random", "datetime.now"},
+    "flowcore/language/expr/limits.py": {"time", "datetime.now"},
+}
 
 REQUIRED = {"anyio", "pydantic", "pydantic_core", "ruamel", "simpleeval", "tenacity", "annotated_types", "typing_extensions"}
 # The command line and the pytest plugin are what the extras `cli` and `test` are for.

@@ -53,7 +53,7 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         call=call,
         processed=processed,
         base=base,
-        inputs=turn.state.globals.child(input_variables(processed.inputs)),
+        inputs=turn.state.current.child(input_variables(processed.inputs)),
         tasks=tasks,
         order=_visit_order(targets, dependencies),
         targets=targets,

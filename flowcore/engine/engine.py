@@ -27,7 +27,7 @@ from flowcore.engine.behaviors.dag import DagRunning
 from flowcore.engine.behaviors.retry import Retrying
 from flowcore.engine.behaviors.steps import Stepping
 from flowcore.engine.execute import RETRY, Advance, Begin, Executing
-from flowcore.engine.frames import DagFrame, Frame, RetryFrame, StepsFrame
+from flowcore.engine.frames import DagFrame, Frame, LeafFrame, RetryFrame, StepsFrame
 from flowcore.engine.messages import (
     Acquire,
     Command,
@@ -155,7 +155,8 @@ class Engine:
     def _apply_to_node(self, turn: Turn, event: Event, id_: NodeId) -> None:
         node = turn.get(id_)
         if node is None or node.phase.fulfilled:
-            self._state.stopping.discard(id_)
+            if node is not None and isinstance(event, Finished) and id_ in self._state.stopping:
+                pod.ended_late(turn, node, event.outcome)
             return  # a late report changes nothing
         match event:
             case Started(_, host):
@@ -183,11 +184,10 @@ class Engine:
     def _wake(self, turn: Turn, node: Node) -> None:
         match node.type:
             case NodeType.SUSPEND:
-                suspend.woken(turn, node)
+                turn.state.touch(node)
             case NodeType.RETRY:
                 turn.put(replace(node, wake_at=None))
                 turn.state.touch(node)
-                turn.state.dirty.setdefault(node.id, {})
             case _:
                 times.leaf_woken(turn, node)
 
@@ -228,7 +228,7 @@ def _executing() -> Executing:
     executing = Executing(begin, advance)
     stepping, running, retrying = Stepping(executing), DagRunning(executing), Retrying(executing)
     begin.update({"steps": stepping.begin, "dag": running.begin, RETRY: retrying.begin})
-    advance.update({StepsFrame: stepping.advance, DagFrame: running.advance, RetryFrame: retrying.advance})
+    advance.update({LeafFrame: suspend.advance, StepsFrame: stepping.advance, DagFrame: running.advance, RetryFrame: retrying.advance})
     return executing
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from flowcore.engine import daemons, gates, limits
-from flowcore.engine.calls import Call, CallFailed, TooDeep
+from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.frames import Frame, LeafFrame, RetryFrame
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
@@ -56,6 +56,8 @@ class Executing:
                 return self._begin(turn, call, None)
             frame = turn.state.frames.get(node.id)
             if frame is not None:
+                if limits.workflow_is_full(turn):
+                    raise NotNow
                 return self.go_on(turn, frame, node)
             return self._begin(turn, call, node) if turn.reopened else node
         finally:
@@ -73,7 +75,7 @@ class Executing:
         """Move a node on that has begun."""
         if isinstance(frame, LeafFrame):
             if not gates.waiting(turn, frame):
-                return node
+                return self._or_error(turn, frame.call, lambda: self.advance[LeafFrame](turn, frame))
             limits.check_existing(turn, frame, node)
             return self._through_gates(turn, frame.call, frame.base, frame.processed, node)
         limits.check_existing(turn, frame, node)
@@ -142,7 +144,8 @@ def own_scope(turn: Turn, call: Call, entry: Entry) -> Scope:
     own: dict[str, Value] = {"node.name": call.name, f"{call.holder.caller}.name": call.holder.caller_name}
     if entry.is_pod and retry_strategy(turn, entry.json) is None:
         own["pod.name"] = name_of_pod(turn, call.name, entry)
-    return turn.state.globals.child(own)
+    # Steps and DAG bodies are filled in once here and once by Argo in each pass: what changes is left for their steps and tasks.
+    return (turn.state.globals if entry.kind in ("steps", "dag") else turn.state.current).child(own)
 
 
 def name_of_pod(turn: Turn, node_name: str, entry: Entry) -> str:

@@ -39,7 +39,6 @@ class RetryFrame:
     call: Call
     processed: Processed
     base: Base
-    attempts: list[NodeId] = field(default_factory=list)
 
 
 @dataclass(slots=True)

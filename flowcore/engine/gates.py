@@ -21,6 +21,7 @@ from flowcore.plan.arguments import Processed
 from flowcore.plan.locking import locks_of, problem_of
 from flowcore.plan.templates import Base
 
+ANSWER = "?"  # what a node waits for until its question is answered; it is not active meanwhile
 _CACHE_KEY = re.compile(r"^[a-zA-Z0-9][-a-zA-Z0-9]*$")
 
 
@@ -50,6 +51,8 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if row is not None and row.phase.fulfilled:
         turn.state.frames.pop(id_, None)
         return row
+    if row is not None and row.waiting is not None:
+        row = turn.put(replace(row, waiting=None))
     if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and row.phase is Phase.PENDING:
         turn.mark(id_, Phase.RUNNING)
     turn.state.asked.discard(id_)
@@ -78,8 +81,8 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
         memoize = object_of(processed.body, "memoize")
         if memoize:
             node = turn.put(replace(node, memoization=memoization(memoize, hit=False)))
-        if isinstance(ask, Acquire):
-            node = turn.put(replace(node, waiting="?"))
+    if node.waiting is None:
+        node = turn.put(replace(node, waiting=ANSWER))
     frame = turn.state.frames.get(id_)
     if not isinstance(frame, LeafFrame) or type(ask).__name__ not in _asked(turn, id_):
         turn.state.frames[id_] = LeafFrame(node=id_, call=call, processed=processed, base=base)
@@ -105,7 +108,7 @@ def memoization(memoize: JsonObject, *, hit: bool) -> JsonObject:
 def granted(turn: Turn, node: Node) -> None:
     """All locks are held now: the node may go on."""
     turn.state.granted.add(node.id)
-    turn.put(replace(node, waiting=None, message=""))
+    turn.put(replace(node, waiting=ANSWER, message=""))
     turn.state.touch(turn.row(node.id))
 
 
@@ -120,7 +123,7 @@ def recalled(turn: Turn, node: Node, *, hit: bool, outputs: JsonObject | None) -
     status = {**(node.memoization or {}), "hit": hit}
     if hit:
         turn.state.frames.pop(node.id, None)
-        turn.put(replace(node, phase=Phase.SUCCEEDED, outputs=outputs, memoization=status, finished_at=turn.now))
+        turn.put(replace(node, phase=Phase.SUCCEEDED, outputs=outputs, memoization=status, finished_at=turn.now, waiting=None))
         leave(turn, turn.row(node.id))
     else:
         turn.put(replace(node, memoization=status))

@@ -147,7 +147,7 @@ def last_attempt(turn: Turn, node: Node) -> Node:
         return node
     for child in reversed(turn.children(node.id)):
         row = turn.row(child)
-        if not row.hooked or row.retried:
+        if not row.hooked:
             return row
     return node
 

@@ -53,7 +53,8 @@ class State:
         self.refused: dict[NodeId, str] = {}
         self.questions: dict[NodeId, set[str]] = {}
         self.stopping: set[NodeId] = set()
-        self.globals = Scope()
+        self.globals = Scope()  # what holds for the whole run, and its outputs so far
+        self.current = self.globals.child()  # the run's status, duration and failures on top, as of this pass
         self.open_leaves = 0
         self.wait_for_slot = False
         self.timers = 0
@@ -92,7 +93,7 @@ class State:
     def arguments(self) -> JsonObject:
         """The workflow's arguments with the globals filled in, as exit handlers get them."""
         arguments = self.plan.spec.get("arguments")
-        return substitute(arguments, self.globals) if isinstance(arguments, dict) else {}
+        return substitute(arguments, self.current) if isinstance(arguments, dict) else {}
 
     def touch(self, row: Node) -> None:
         """Note that ``row`` must be looked at, and all that are told of it, up to the root."""

@@ -113,7 +113,7 @@ def operate(executing: Executing, turn: Turn) -> None:
     if root is None:
         return
     status = rules.WORKFLOW_PHASE[root.phase]
-    turn.state.globals.set("workflow.status", str(status))
+    turn.state.current.set("workflow.status", str(status))
     _note_failures(turn)
     try:
         if not _run_hooks(executing, turn, root):
@@ -129,7 +129,7 @@ def operate(executing: Executing, turn: Turn) -> None:
 
 
 def _refresh_globals(turn: Turn) -> None:
-    values = turn.state.globals
+    values = turn.state.current
     values.set("workflow.status", str(turn.run.phase) if turn.state.nodes else "")
     if turn.plan.mentions("workflow.duration") and turn.run.started_at is not None:
         values.set("workflow.duration", f"{(turn.now - turn.run.started_at).total_seconds():f}")
@@ -166,7 +166,7 @@ def _note_failures(turn: Turn) -> None:
     names = {
         node.id: pod_name(turn.run.name, node.name, node.template_name or text_of(node.template_ref or {}, "template")) for node in failed
     }
-    turn.state.globals.set("workflow.failures", failures_text(failed, names))
+    turn.state.current.set("workflow.failures", failures_text(failed, names))
 
 
 def _run_hooks(executing: Executing, turn: Turn, root: Node) -> bool:
@@ -178,14 +178,14 @@ def _run_hooks(executing: Executing, turn: Turn, root: Node) -> bool:
             continue
         node_name = hooks.hook_name(turn.run.name, name)
         hooked = turn.by_name(node_name)
-        if hooked is None and not hooks.holds(hook, turn.state.globals, node_name):
+        if hooked is None and not hooks.holds(hook, turn.state.current, node_name):
             continue
         if hooked is not None and hooked.phase.fulfilled:
             continue
         call = Call(
             name=node_name,
             holder=Holder.of(hook),
-            arguments=substitute(object_of(hook, "arguments"), turn.state.globals),
+            arguments=substitute(object_of(hook, "arguments"), turn.state.current),
             base=turn.plan.templates.local,
             hooked=True,
         )
@@ -232,7 +232,7 @@ def _exit_hook(turn: Turn) -> JsonObject | None:
     hook = hooks.exit_hook(call, turn.state.arguments())
     if hook is None:
         return None
-    return {**hook, "arguments": substitute(object_of(hook, "arguments"), turn.state.globals)}
+    return {**hook, "arguments": substitute(object_of(hook, "arguments"), turn.state.current)}
 
 
 def _conclude(turn: Turn, root: Node, status: WorkflowPhase, handler: Node | None) -> None:
@@ -267,7 +267,10 @@ def finish(turn: Turn, phase: WorkflowPhase, message: str) -> None:
 
 
 def _pods_at_work(turn: Turn) -> bool:
-    return any(node.type is NodeType.POD and node.phase is Phase.RUNNING for node in turn.state.nodes.values())
+    return any(
+        node.type is NodeType.POD and not node.phase.fulfilled and not node.daemoned and node.waiting is None
+        for node in turn.state.nodes.values()
+    )
 
 
 def fail_if_stuck(turn: Turn) -> bool:

@@ -6,12 +6,13 @@ of what could be found. Numbers come out as floats. Called by the Argo functions
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from typing import NoReturn
+from typing import cast
 
 from flowcore.errors import ExpressionError, LimitExceeded
 from flowcore.jsontypes import Json
+from flowcore.language.expr.json_reader import read_json
+from flowcore.language.expr.limits import Panic
 from flowcore.language.jsonpath_scripts import compile_script, evaluate_script
 from flowcore.language.jsonpath_tokens import (
     Compiled,
@@ -49,21 +50,10 @@ def query(value: Json, path: str) -> Json:
 def _read(text: str) -> Json:
     if len(text) > MAX_TEXT:
         raise LimitExceeded(f"a JSON text of more than {MAX_TEXT} characters")
-    if not text.strip():
-        raise ExpressionError("unexpected end of JSON input", source=text)
     try:
-        value: Json = json.loads(text, parse_int=float, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        shown = text[error.pos : error.pos + 1]
-        message = f"invalid character '{shown}' in the JSON text at offset {error.pos}" if shown else "unexpected end of JSON input"
-        raise ExpressionError(message, source=text[:200], at=error.pos) from None
-    except (ValueError, RecursionError) as error:
-        raise ExpressionError(f"not a JSON text: {error}", source=text[:200]) from None
-    return value
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+        return cast("Json", read_json(None, text))
+    except Panic as panic:
+        raise ExpressionError(str(panic), source=text[:200]) from None
 
 
 @lru_cache(maxsize=256)

@@ -66,3 +66,19 @@ def too_long(size: int, limits: Limits, place: Place | None = None, path: Path =
 
 def too_many(limit: int, place: Place | None = None, path: Path = ()) -> InvalidWorkflow:
     return invalid(f"more than {limit:,} values, with aliases counted as copies", place, path=path, rule="too-large")
+
+
+def not_text(path: Path = (), place: Place | None = None) -> InvalidWorkflow:
+    """Half of a character: JSON and YAML can write such a thing, but it is no text."""
+    return invalid("a text with half of a surrogate pair, which stands for no character", place, path=path, rule="text")
+
+
+def is_text(value: str) -> bool:
+    """Whether ``value`` consists of whole characters."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

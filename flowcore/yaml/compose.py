@@ -32,7 +32,7 @@ from ruamel.yaml.reader import ReaderError
 from flowcore.errors import InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject
 from flowcore.yaml import scalars
-from flowcore.yaml.bounds import Limits, Path, Place, dotted, invalid, too_deep, too_long, too_many
+from flowcore.yaml.bounds import Limits, Path, Place, dotted, invalid, is_text, not_text, too_deep, too_long, too_many
 
 
 @dataclass(slots=True)
@@ -168,6 +168,10 @@ class Documents:
         self.size += len(text)
         if len(text) > self.limits.scalar_size:
             raise too_long(len(text), self.limits, _place(event), path)
+        if not is_text(text):
+            text = _joined(text)
+            if not is_text(text):
+                raise not_text(path, _place(event))
         tag = event.tag
         try:
             if tag is None or tag == "!":
@@ -177,6 +181,11 @@ class Documents:
             raise invalid(f"{text} is no number that JSON can hold", _place(event), path=path, remedy="put it in quotes") from None
         except ValueError as error:
             raise invalid(str(error), _place(event), path=path) from None
+
+
+def _joined(text: str) -> str:
+    """Characters that were written as surrogate pairs, as JSON does."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _tagged(tag: str, text: str) -> Json:

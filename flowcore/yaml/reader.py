@@ -9,7 +9,7 @@ from functools import cached_property
 from flowcore.errors import InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject
 from flowcore.yaml import scalars
-from flowcore.yaml.bounds import Limits, Path, Place, invalid, split_path, too_deep, too_long, too_many
+from flowcore.yaml.bounds import Limits, Path, Place, invalid, is_text, not_text, split_path, too_deep, too_long, too_many
 from flowcore.yaml.compose import Documents
 
 
@@ -102,7 +102,10 @@ def check_data(data: Json, limits: Limits) -> None:
         for value in level:
             if isinstance(value, str) and len(value) > limits.scalar_size:
                 raise too_long(len(value), limits)
+            if isinstance(value, str) and not is_text(value):
+                raise not_text()
             if isinstance(value, dict):
+                below.extend(value.keys())
                 below.extend(value.values())
             elif isinstance(value, list):
                 below.extend(value)

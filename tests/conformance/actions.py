@@ -163,13 +163,14 @@ def _suspend(_script: Script, workflow: Simulated, _arguments: Any) -> None:
 
 
 def _resume(_script: Script, workflow: Simulated, arguments: Mapping[str, Any]) -> None:
-    workflow.order(ResumeRequested(_selector(workflow, arguments)))
+    selector = str(arguments.get("nodeFieldSelector", ""))
+    part("engine.control", "check_resume")(_rows(workflow), selector)
+    workflow.order(ResumeRequested(selector))
 
 
 def _stop(_script: Script, workflow: Simulated, arguments: Mapping[str, Any]) -> None:
     if arguments.get("nodeFieldSelector"):
-        selector = _selector(workflow, arguments)
-        workflow.order(NodeSetRequested(selector, phase=Phase.FAILED, message=arguments.get("message")))
+        _set_nodes(workflow, NodeSetRequested(arguments["nodeFieldSelector"], phase=Phase.FAILED, message=arguments.get("message")))
     else:
         workflow.order(ShutdownRequested(Shutdown.STOP))
 
@@ -178,22 +179,26 @@ def _terminate(_script: Script, workflow: Simulated, _arguments: Any) -> None:
     workflow.order(ShutdownRequested(Shutdown.TERMINATE))
 
 
-def _set(_script: Script, workflow: Simulated, arguments: Mapping[str, Any]) -> None:
-    phase = arguments.get("phase")
+def _set(script: Script, workflow: Simulated, arguments: Mapping[str, Any]) -> None:
+    if arguments.get("workflow") and arguments["workflow"] not in script.workflows:
+        raise UsageError(f'workflows.argoproj.io "{arguments["workflow"]}" not found')
+    phase = Phase(arguments["phase"]) if arguments.get("phase") else None
     values = arguments.get("outputParameters") or {}
-    selector = _selector(workflow, arguments)
-    workflow.order(NodeSetRequested(selector, parameters=values, phase=Phase(phase) if phase else None, message=arguments.get("message")))
+    _set_nodes(
+        workflow,
+        NodeSetRequested(str(arguments.get("nodeFieldSelector", "")), parameters=values, phase=phase, message=arguments.get("message")),
+    )
 
 
-def _selector(workflow: Simulated, arguments: Mapping[str, Any]) -> str:
-    """The selector; one that matches no waiting node is refused, as the commands of a run refuse it."""
-    selector = str(arguments.get("nodeFieldSelector", ""))
+def _set_nodes(workflow: Simulated, order: NodeSetRequested) -> None:
+    part("engine.control", "check_set")(_rows(workflow), order)
+    workflow.order(order)
+
+
+def _rows(workflow: Simulated) -> Any:
     workflow.ensure_open()
-    if selector and workflow.drive is not None:
-        matching = part("engine.selecting", "active_suspend_nodes")(workflow.drive.engine, selector)
-        if not matching:
-            raise UsageError(f"currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {selector}")
-    return selector
+    assert workflow.drive is not None
+    return list(workflow.drive.engine.nodes.values())
 
 
 def _acquire_lock(script: Script, _workflow: Simulated, arguments: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flowcore.engine.messages import Acquire, Command, Event, Granted, Recall, Refused, Release, Remember
+from flowcore.errors import InvalidWorkflow
 from tests.conformance.caches import Caches
 from tests.conformance.submission import NAMESPACE, UID, PlainCatalog
 from tests.conformance.verdicts import PartMissing
@@ -38,9 +39,8 @@ class World:
 
     def hold(self, holder: str, synchronization: Mapping[str, Any]) -> None:
         """Somebody else takes locks."""
-        locks = [{"mutex": lock} for lock in synchronization.get("mutexes") or ()]
-        locks += [{"semaphore": lock} for lock in synchronization.get("semaphores") or ()]
-        self.lock_table().acquire(holder, locks, namespace=NAMESPACE, priority=0, created=START)
+        locks = importlib.import_module("flowcore.engine.gates").locks_of(synchronization)
+        self.lock_table().acquire(holder, list(locks), namespace=NAMESPACE, priority=0, created=START)
 
     def let_go(self, holder: str) -> None:
         """Somebody else gives back what it held."""
@@ -72,7 +72,7 @@ class Drive:
         self.passes += 1
         self.changed = False
         later: list[Command] = []
-        batch: list[Event] = list(events)
+        batch: list[Event] = [*self._asked_again(), *events]
         for _ in range(ROUNDS_PER_PASS):
             before = self.engine.run
             reaction = self.engine.handle(batch, self.world.now)
@@ -103,6 +103,10 @@ class Drive:
             return self._release(command)
         return None
 
+    def _asked_again(self) -> list[Event]:
+        """Whoever waits for a lock asks again in every pass; somebody else may have given it back."""
+        return [event for command in list(self.waiting.values()) for event in self._acquire(command) if isinstance(event, Granted)]
+
     def _holder(self, node: str | None) -> str:
         run = self.engine.run
         return f"{run.namespace}/{run.name}" + (f"/{node}" if node else "")
@@ -130,21 +134,33 @@ class Drive:
 
 
 def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] = (), run: Any = None, **options: Any) -> Drive:
-    """Compile ``workflow`` and put an engine over it; raises InvalidWorkflow for what is no valid workflow."""
+    """Compile ``workflow``, validate it if it is new, and put an engine over it; raises InvalidWorkflow for what is no valid workflow."""
     plan_module = importlib.import_module("flowcore.plan.plan")
     engine_module = importlib.import_module("flowcore.engine.engine")
     metadata = workflow.get("metadata", {})
     plan = plan_module.compile_plan(
         workflow,
         catalog=world.catalog,
-        options=plan_module.PlanOptions(artifact_repository=REPOSITORY, artifact_drivers=frozenset(), **options),
+        options=plan_module.PlanOptions(artifact_repository=REPOSITORY, **options),
         name=metadata.get("name", ""),
         namespace=metadata.get("namespace", NAMESPACE),
         uid=metadata.get("uid", UID),
         created_at=START,
         parameters={},
     )
+    if run is None:
+        _validate(plan.manifest, world, options.get("workflow_defaults"))
     return Drive(engine_module.Engine(plan, rows=rows, run=run), world, plan)
+
+
+def _validate(manifest: Mapping[str, Any], world: World, defaults: Any) -> None:
+    """What a run does before it starts."""
+    models = importlib.import_module("flowcore.models.workflows")
+    validate = importlib.import_module("flowcore.plan.validate").validate
+    problems = validate(models.Workflow.model_validate(manifest), catalog=world.catalog, workflow_defaults=defaults)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise InvalidWorkflow(errors)
 
 
 def rounded_up(at: datetime) -> datetime:

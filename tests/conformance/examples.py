@@ -10,7 +10,7 @@ from tests.conformance.driving import World, open_run
 from tests.conformance.matchers import check, look_up
 from tests.conformance.outcomes import Rules
 from tests.conformance.pods import Life
-from tests.conformance.submission import PlainCatalog, submitted
+from tests.conformance.submission import PlainCatalog, documents_of, submitted
 from tests.conformance.verdicts import differ
 
 LINTED = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
@@ -31,16 +31,16 @@ def play(case: Case) -> None:
 
 def neighbours(case: Case) -> PlainCatalog:
     """The templates and ConfigMaps of all the documents beside it: upstream creates them before it runs the examples."""
-    catalog = PlainCatalog([])
+    catalog = PlainCatalog()
     root = case.folder / case.data["file"].split("/")[0]
     for path in sorted(root.rglob("*.yaml")):
         try:
-            documents = part("manifests", "load_documents")(path.read_text(encoding="utf-8"))
+            documents = documents_of(path.read_text(encoding="utf-8"))
         except part("errors", "InvalidWorkflow"):
             continue
         for document in documents:
-            if document.kind != "Workflow" and (document.json.get("metadata") or {}).get("name"):
-                catalog.add(dict(document.json))
+            if document["kind"] != "Workflow" and (document.get("metadata") or {}).get("name"):
+                catalog.add(document)
     return catalog
 
 

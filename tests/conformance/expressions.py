@@ -174,7 +174,7 @@ def _depends(args: Args) -> Answer:
         "status": {"phase": "Running", "startedAt": "2026-01-05T08:00:00Z", "nodes": _nodes(args["nodes"])},
     }
     run, rows = rows_from_status(workflow)
-    drive = open_run(workflow, World(PlainCatalog([])), rows=rows, run=run)
+    drive = open_run(workflow, World(PlainCatalog()), rows=rows, run=run)
     opened = part("engine.messages", "Opened")
     drive.handle([opened()])
     node = next((node for node in drive.engine.nodes.values() if node.name == f"wf.{args['task']}"), None)

@@ -64,18 +64,17 @@ def _effective_value(workflow: Simulated, document: dict[str, Any], path: str) -
 
 
 def effective_spec(workflow: Simulated) -> dict[str, Any]:
-    """The merged spec with the global variables filled in everywhere but in the templates."""
-    spec = workflow.spec()
-    templates = spec.pop("templates", None)
-    filled = part("language.tags", "substitute")(spec, part("language.scope", "Scope")(global_values(workflow)))
-    return {**filled, "templates": templates} if templates is not None else dict(filled)
+    """The merged spec, with the global variables filled in everywhere but in the templates once the run was opened."""
+    return dict(workflow.drive.engine.plan.spec) if workflow.drive is not None else workflow.spec()
 
 
 def global_values(workflow: Simulated) -> dict[str, Any]:
-    """The global variables of a run."""
+    """The global variables of a run, as its last pass had them."""
     if workflow.drive is None:
         return {}
-    return dict(workflow.drive.engine.globals.flat())
+    state, now = workflow.drive.engine._state, workflow.world.now
+    begun = state.run.started_at or now
+    return {"workflow.duration": f"{(now - begun).total_seconds():f}", **state.globals.flat(), **state.current.flat()}
 
 
 def _globals(script: Script, wanted: Mapping[str, Any]) -> None:

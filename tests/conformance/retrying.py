@@ -18,7 +18,7 @@ def decide(args: Args) -> Answer:
     """What becomes of the parent of the attempts."""
     workflow = _workflow(args)
     run, rows = part("status", "rows_from_status")(workflow)
-    drive = open_run(workflow, World(PlainCatalog([])), run=run, rows=rows)
+    drive = open_run(workflow, World(PlainCatalog()), run=run, rows=rows)
     drive.handle([part("engine.messages", "Opened")()])
     node = drive.engine.nodes[args["retryNode"]["name"]]
     seconds = _BACKOFF.match(node.message)

@@ -26,17 +26,17 @@ class Script:
 
     def __init__(self, case: Case) -> None:
         self.case, self.settings = case, Settings()
-        self.world = World(PlainCatalog([]))
+        self.world = World(PlainCatalog())
         self.snapshots: list[dict[str, dict[str, Any]]] = []
         self.result: dict[str, Any] = {}
         for setup in case.data.get("setup") or ():
-            self.create(setup["file"])
+            self.create(setup["file"], setup["kind"])
         files = case.data.get("workflows") or ({"": case.data["workflow"]} if "workflow" in case.data else {})
         self.workflows = {name: Simulated(self._document(file), self.world, self.settings) for name, file in files.items()}
 
-    def create(self, file: str) -> None:
+    def create(self, file: str, kind: str | None = None) -> None:
         """Put the documents of a file into the catalog."""
-        for document in documents_of(self.case.text(file)):
+        for document in documents_of(self._with_times(self.case.text(file)), kind=kind):
             self.world.catalog.add(document)
 
     def _document(self, file: str) -> dict[str, Any]:

@@ -94,6 +94,8 @@ class Simulated:
     def prepare(self) -> None:
         """Merge and resolve; make no nodes."""
         self.ensure_open()
+        assert self.drive is not None
+        part("engine.whole", "prepare")(part("engine.turn", "Turn")(self.drive.engine._state, self.world.now))
 
     def order(self, event: Event) -> None:
         """Give an order of a user to the run, which carries it out at once."""
@@ -226,7 +228,7 @@ class Simulated:
 
     def spec(self) -> dict[str, Any]:
         """The merged spec."""
-        return dict(self.drive.plan.spec) if self.drive is not None else dict(self._document.get("spec") or {})
+        return dict(self.drive.engine.plan.spec) if self.drive is not None else dict(self._document.get("spec") or {})
 
     def is_suspended(self) -> bool:
         """Whether somebody has to resume it."""

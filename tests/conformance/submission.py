@@ -23,36 +23,38 @@ def documents_of(text: str, *, kind: str | None = None) -> list[Document]:
 
     Raises InvalidWorkflow.
     """
-    return [dict(document.json) for document in manifests.load_documents(text, allow_unknown=True, kind=kind)]
+    documents = manifests.load_documents(text, allow_unknown=True, kind=kind)
+    found = [dict(document.json) if document.model is None else document.model.to_json() for document in documents]
+    return [{"kind": kind, **document} if kind else document for document in found]
 
 
 class PlainCatalog:
-    """A catalog over a list of documents, as the engine's plan asks for them; each document answers to its kind, namespace and name."""
+    """A catalog over a list of documents that a script may change; a document without namespace is found from every namespace."""
 
-    def __init__(self, documents: Iterable[Document], namespace: str = NAMESPACE) -> None:
-        self._namespace = namespace
-        self.documents: dict[tuple[str, str, str], Document] = {}
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
+        self.documents: list[Document] = []
         for document in documents:
             self.add(document)
 
     def add(self, document: Document) -> None:
         """Put or replace a document."""
-        self.documents[self._key(document["kind"], document["metadata"]["name"], document["metadata"].get("namespace"))] = document
+        metadata = document["metadata"]
+        self.remove(document["kind"], metadata["name"], metadata.get("namespace"))
+        self.documents.append(document)
 
     def remove(self, kind: str, name: str, namespace: str | None = None) -> None:
         """Take a document away; a missing one is fine."""
-        self.documents.pop(self._key(kind, name, namespace), None)
+        found = self.get(kind, name, namespace)
+        self.documents = [document for document in self.documents if document is not found]
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
         """The document, or None."""
-        return self.documents.get(self._key(kind, name, namespace))
-
-    def of_kind(self, kind: str) -> list[Document]:
-        """All documents of a kind."""
-        return [document for (other, _, _), document in self.documents.items() if other == kind]
-
-    def _key(self, kind: str, name: str, namespace: str | None) -> tuple[str, str, str]:
-        return (kind, "" if kind in CLUSTER_KINDS else namespace or self._namespace, name)
+        for document in self.documents:
+            if document["kind"] == kind and document["metadata"]["name"] == name:
+                own = None if kind in CLUSTER_KINDS else document["metadata"].get("namespace")
+                if not own or not namespace or own == namespace:
+                    return document
+        return None
 
 
 def submitted(document: Mapping[str, Any], *, scheduled: str = "2026-01-01T00:00:00Z") -> Document:

@@ -144,7 +144,8 @@ def _node_selector(args: Args) -> Answer:
         "status": {"phase": "Running", "nodes": {args["node"]["id"]: {"type": "Suspend", **args["node"]}}},
     }
     _, rows = part("status", "rows_from_status")(status)
-    return {"result": part("engine.selecting", "matches")(rows[0], args["selector"])}
+    control = part("engine.control", "_matches")
+    return {"result": control(rows[0], part("engine.control", "read_selector")(args["selector"]))}
 
 
 def _cron_when(args: Args) -> Answer:

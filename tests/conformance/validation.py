@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from flowcore.errors import InvalidWorkflow, Problem
 from tests.conformance.answers import part
-from tests.conformance.corpus import Case
+from tests.conformance.corpus import INDEXES, Case
 from tests.conformance.submission import PlainCatalog, documents_of
 from tests.conformance.verdicts import differ
 
@@ -30,8 +31,8 @@ def problems_of(case: Case) -> Sequence[Problem]:
     """Load and validate as the case says; what loading complains of counts too."""
     data = case.data
     try:
-        models = _models(case.text(data["file"]))
-        catalog = PlainCatalog([document for path in data.get("templates") or () for document in documents_of(case.text(path))])
+        models = _models(case.text(data["file"]), data["kind"])
+        catalog = PlainCatalog([document for path, kind in _around(case) for document in documents_of(case.text(path), kind=kind)])
     except InvalidWorkflow as error:
         return error.problems
     wanted = [model for model in models if model.kind == data["kind"]] or models
@@ -43,8 +44,21 @@ def problems_of(case: Case) -> Sequence[Problem]:
     return problems
 
 
-def _models(text: str) -> list[Any]:
-    return [document.model for document in part("manifests", "load_documents")(text)]
+def _models(text: str, kind: str) -> list[Any]:
+    """The typed documents, read as leniently as upstream's tests read them."""
+    documents = part("manifests", "load_documents")(text, allow_unknown=True, kind=kind)
+    return [document.model for document in documents if document.model is not None]
+
+
+def _around(case: Case) -> list[tuple[str, str]]:
+    """The files of documents that exist, with their kinds; a case derived from another has that one's surroundings."""
+    files = [(path, "WorkflowTemplate") for path in case.data.get("templates") or ()]
+    origin = case.data.get("derived_from", "")
+    index = case.folder / INDEXES[origin.split("/")[0]] if origin.split("/")[0] in INDEXES else None
+    for row in json.loads(index.read_text(encoding="utf-8")) if index else ():
+        if row["id"] == origin:
+            files += [(setup["file"], setup["kind"]) for setup in row.get("setup") or ()]
+    return files
 
 
 def _as_wanted(wanted: Any, errors: list[str]) -> bool:

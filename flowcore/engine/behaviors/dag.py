@@ -84,20 +84,42 @@ class DagRunning:
             frame.candidates.add(name, frame.order[name])
 
     def _look_at(self, turn: Turn, frame: DagFrame, name: str) -> None:
+        """Visit one task, in the order of Argo: its hooks, then the task itself, then its exit handler; a target's hooks once more."""
         node = turn.by_name(self._node_name(turn, frame, name))
         if node is None:
             self._consider(turn, frame, name)
-            return
-        was_settled = node.id not in frame.unsettled
-        if not node.phase.fulfilled:
-            node = self._move_on(turn, frame, name, node)
-        if self._attend(turn, frame, name, node):
-            frame.unsettled.pop(node.id, None)
-            if not was_settled or node.daemoned:
-                for dependent in frame.dependents.get(name, ()):
-                    self._nominate(frame, dependent)
+            node = turn.by_name(self._node_name(turn, frame, name))
+            if node is None:
+                return
         else:
-            frame.unsettled[node.id] = None
+            self._visit_existing(turn, frame, name, node)
+        if name in frame.targets and object_of(frame.tasks[name], "hooks"):
+            self._run_hooks(turn, frame, name, turn.row(node.id))
+        self._settle(turn, frame, name, node.id)
+
+    def _visit_existing(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
+        if node.fulfilled or node.phase is Phase.RUNNING:
+            try:
+                if not self._run_hooks(turn, frame, name, node):
+                    return
+            except CallFailed as error:
+                turn.mark(node.id, Phase.ERROR, error.message)
+                return
+        node = turn.row(node.id)
+        if node.phase.fulfilled:
+            self._run_exit_handler(turn, frame, name, node)
+        elif self._move_on(turn, frame, name, node):
+            self._run_exit_handler(turn, frame, name, turn.row(node.id))
+
+    def _settle(self, turn: Turn, frame: DagFrame, name: str, id_: NodeId) -> None:
+        """A task is settled when it and all that belongs to it are fulfilled: then its dependents are looked at."""
+        node = turn.row(id_)
+        if not node.fulfilled or not self._belongings_fulfilled(turn, node):
+            frame.unsettled[id_] = None
+        elif id_ in frame.unsettled:
+            del frame.unsettled[id_]
+            for dependent in frame.dependents.get(name, ()):
+                self._nominate(frame, dependent)
 
     # --- one task -----------------------------------------------------------------------------------------------------------------
 
@@ -159,7 +181,6 @@ class DagRunning:
         node = turn.create(self._call(turn, frame, frame.tasks[name]), NodeType.SKIPPED, phase, message=message)
         self._note(frame, name, node.id)
         self._connect(turn, frame, name, node.id)
-        self._nominate(frame, name)
 
     def _call(self, turn: Turn, frame: DagFrame, task: JsonObject) -> Call:
         return Call(
@@ -192,24 +213,27 @@ class DagRunning:
             self._make(turn, frame, name, Phase.SKIPPED, f"when '{condition}' evaluated false")
             return
         call = self._call(turn, frame, task)
+        clean = True
         try:
             self.executing.execute(turn, call)
         except TooDeep:
             pass
         except CallFailed as error:
             turn.mark(turn.id_of(call.name), Phase.ERROR, f"task '{call.name}' errored: {error.message}")
+            clean = False
         node = turn.row(turn.id_of(call.name))
         self._note(frame, name, node.id)
         self._connect(turn, frame, name, node.id)
-        self._nominate(frame, name)
+        if clean:
+            self._run_exit_handler(turn, frame, name, turn.row(node.id))
 
-    def _move_on(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> Node:
-        """Move on a task that has begun."""
+    def _move_on(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> bool:
+        """Move on a task that has begun; False if that put it in phase Error."""
         if node.type is NodeType.TASK_GROUP:
             if name not in frame.loops:
                 self._reopen_loop(turn, frame, name, node)
             self._expand(turn, frame, name, node.id)
-            return turn.row(node.id)
+            return False
         known = turn.state.frames.get(node.id)
         try:
             if known is not None:
@@ -220,9 +244,10 @@ class DagRunning:
         except (CallFailed, ExpressionError) as error:
             message = error.message if isinstance(error, CallFailed) else str(error)
             turn.mark(node.id, Phase.ERROR, f"task '{node.name}' errored: {message}")
+            return False
         except TooDeep:
             pass
-        return turn.row(node.id)
+        return True
 
     def _reopen_loop(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
         scope = scope_of_task(turn, frame, name)
@@ -234,8 +259,6 @@ class DagRunning:
     def _expand(self, turn: Turn, frame: DagFrame, name: str, group: NodeId) -> None:
         place = self._place(turn, frame, name, turn.row(group))
         fanout.advance(self.executing, turn, frame, name, group, place)
-        if turn.row(group).phase.fulfilled:
-            self._nominate(frame, name)
 
     # --- hooks --------------------------------------------------------------------------------------------------------------------
 
@@ -243,28 +266,28 @@ class DagRunning:
         scope = scope_of_task(turn, frame, name).child({f"tasks.{name}.status": str(node.phase)})
         return hooks.Place(frame.node, frame.base, scope, "tasks", name)
 
-    def _attend(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> bool:
-        """Run what belongs to a task; whether the task is settled."""
+    def _run_hooks(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> bool:
+        """Run the lifecycle hooks of a task; whether all that were started are fulfilled. Raises CallFailed."""
         task = frame.tasks[name]
-        hooked = object_of(task, "hooks")
-        if not hooked and not text_of(task, "onExit"):
-            return node.fulfilled
-        try:
-            place = self._place(turn, frame, name, node)
-            if (node.fulfilled or node.phase is Phase.RUNNING) and not hooks.run_hooks(self.executing, turn, task, node, place):
-                return False
-            if not node.fulfilled:
-                return False
-            if not node.phase.completed:
-                return True
-            handler = hooks.exit_hook(task, turn.state.arguments())
-            return hooks.run_exit_handler(self.executing, turn, handler, turn.row(node.id), place)
-        except (CallFailed, ExpressionError) as error:
-            message = error.message if isinstance(error, CallFailed) else str(error)
-            if name in frame.targets:
-                raise CallFailed(message) from None
-            turn.mark(node.id, Phase.ERROR, message)
+        if not object_of(task, "hooks"):
             return True
+        try:
+            return hooks.run_hooks(self.executing, turn, task, node, self._place(turn, frame, name, node))
+        except ExpressionError as error:
+            raise CallFailed(str(error)) from None
+
+    def _run_exit_handler(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
+        """Run the exit handler of a task that completed. What goes wrong in starting it is the handler's own affair."""
+        task = frame.tasks[name]
+        if not node.phase.completed or not (text_of(task, "onExit") or object_of(task, "hooks")):
+            return
+        try:
+            handler = hooks.exit_hook(task, turn.state.arguments())
+            hooks.run_exit_handler(self.executing, turn, handler, node, self._place(turn, frame, name, node))
+        except CallFailed:
+            return
+        except ExpressionError as error:
+            turn.mark(node.id, Phase.ERROR, str(error))
 
     # --- ends ---------------------------------------------------------------------------------------------------------------------
 

@@ -197,6 +197,14 @@ def ended(turn: Turn, node: Node, outcome: Outcome) -> None:
     gates.leave(turn, turn.row(node.id))
 
 
+def ended_late(turn: Turn, node: Node, outcome: Outcome) -> None:
+    """The work of a daemon that was ended with its scope is over: its own end is what the node shows, as in Argo."""
+    turn.state.stopping.discard(node.id)
+    if node.phase is Phase.SUCCEEDED and node.type is NodeType.POD and outcome.phase.failed_or_error:
+        outputs_made: JsonObject | None = {"exitCode": str(outcome.exit_code)} if outcome.exit_code is not None else node.outputs
+        turn.put(replace(node, phase=outcome.phase, message=outcome.message, outputs=outputs_made))
+
+
 def _end_of(node: Node, now: datetime) -> datetime:
     return now if node.finished_at is None or node.daemoned else node.finished_at
 

@@ -19,7 +19,7 @@ from flowcore.jsontypes import JsonObject
 from flowcore.language.argo_functions import ARGO_FUNCTIONS
 from flowcore.language.expressions import evaluate_bool
 from flowcore.language.scope import Scope
-from flowcore.nodes import Node, NodeType, Phase, Shutdown
+from flowcore.nodes import Node, NodeId, NodeType, Phase, Shutdown
 from flowcore.plan.arguments import Processed, substitute_again
 from flowcore.plan.templates import Base
 
@@ -37,7 +37,8 @@ class Retrying:
         elif node.phase is Phase.PENDING:
             node = turn.mark(node.id, Phase.RUNNING)
         frame = RetryFrame(node=node.id, call=call, processed=processed, base=base)
-        frame.attempts = [child for child in turn.children(node.id) if turn.row(child).retried]
+        if call.hooked:  # Argo's flags of a hook's wrapper and of its attempts are one object
+            node = turn.put(replace(node, retried=True))
         turn.state.frames[node.id] = frame
         return self.advance(turn, frame)
 
@@ -49,7 +50,8 @@ class Retrying:
             wrapper = turn.row(frame.node)
             if wrapper.phase.fulfilled:
                 return self._close(turn, frame)
-            last = turn.row(frame.attempts[-1]) if frame.attempts else None
+            attempts = self._attempts(turn, frame)
+            last = attempts[-1] if attempts else None
             if last is not None and last.phase.fulfilled:
                 if self._judge(turn, frame, wrapper, last):
                     return turn.row(frame.node)
@@ -75,7 +77,7 @@ class Retrying:
         if message:
             return self._give_up(turn, frame, last, message)
         strategy = self._strategy(turn, frame)
-        attempts = [turn.row(id_) for id_ in frame.attempts]
+        attempts = self._attempts(turn, frame)
         try:
             verdict = rules.decide_retry(strategy, attempts, turn.now, lambda expression: _may_continue(expression, attempts))
         except ExpressionError as error:
@@ -112,12 +114,17 @@ class Retrying:
     def _close(self, turn: Turn, frame: RetryFrame) -> Node:
         """The wrapper is fulfilled: it has its last attempt's outputs, and gives back its locks."""
         wrapper = turn.row(frame.node)
-        if frame.attempts:
-            wrapper = turn.put(replace(wrapper, outputs=turn.row(frame.attempts[-1]).outputs, wake_at=None))
+        attempts = self._attempts(turn, frame)
+        if attempts:
+            wrapper = turn.put(replace(wrapper, outputs=attempts[-1].outputs, wake_at=None))
         turn.state.frames.pop(frame.node, None)
         gates.remember(turn, wrapper)
         gates.leave(turn, wrapper)
         return turn.row(frame.node)
+
+    def _attempts(self, turn: Turn, frame: RetryFrame) -> list[Node]:
+        """The attempts so far. A hook that is retried itself counts as one, as in Argo."""
+        return [row for row in map(turn.row, turn.children(frame.node)) if row.retried]
 
     def _strategy(self, turn: Turn, frame: RetryFrame) -> JsonObject:
         return retry_strategy(turn, frame.processed.body) or {}
@@ -127,16 +134,15 @@ class Retrying:
         if last is not None:
             known = turn.state.frames.get(last.id)
             if known is not None:
-                return self._guarded(turn, frame, lambda: self.executing.go_on(turn, known, last))
+                return self._guarded(turn, frame, last.id, lambda: self.executing.go_on(turn, known, last))
             if not turn.reopened:
                 return last
-        number = len(frame.attempts) - (1 if last is not None else 0)
+        attempts = self._attempts(turn, frame)
+        number = len(attempts) - (1 if last is not None else 0)
         call = attempt_call(frame.call, number, turn.row(frame.node))
-        previous = turn.row(frame.attempts[number - 1]) if number else None
+        previous = attempts[-1] if attempts else None
         id_ = turn.id_of(call.name)
-        if last is None:
-            frame.attempts.append(id_)
-        attempt = self._guarded(turn, frame, lambda: self._dispatch(turn, frame, call, number, previous, last))
+        attempt = self._guarded(turn, frame, id_, lambda: self._dispatch(turn, frame, call, number, previous, last))
         turn.connect(frame.node, id_)
         return turn.row(attempt.id)
 
@@ -145,18 +151,18 @@ class Retrying:
         if frame.processed.entry.is_pod:
             names["pod.name"] = name_of_pod(turn, call.name, frame.processed.entry)
         try:
-            processed = substitute_again(frame.processed, turn.state.globals.child(names))
+            processed = substitute_again(frame.processed, turn.state.current.child(names))
         except ExpressionError as error:
             make_error(turn, call, node, str(error))
             raise CallFailed(str(error)) from None
         return self.executing.dispatch(turn, call, frame.base, processed, node)
 
-    def _guarded(self, turn: Turn, frame: RetryFrame, run: Callable[[], Node]) -> Node:
+    def _guarded(self, turn: Turn, frame: RetryFrame, id_: NodeId, run: Callable[[], Node]) -> Node:
         """Run an attempt; an error in starting it counts as its outcome only under a policy that covers errors."""
         try:
             return run()
         except CallFailed:
-            failed = turn.by_name(f"{turn.row(frame.node).name}({len(frame.attempts) - 1})")
+            failed = turn.get(id_)
             if failed is None or rules.policy_of(self._strategy(turn, frame)) == "OnFailure":
                 if failed is not None:
                     turn.connect(frame.node, failed.id)

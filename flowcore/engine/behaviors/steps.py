@@ -47,7 +47,7 @@ class Stepping:
             call=call,
             processed=processed,
             base=base,
-            scope=turn.state.globals.child(input_variables(processed.inputs)),
+            scope=turn.state.current.child(input_variables(processed.inputs)),
             groups=_groups(processed.body),
             referenced=referenced_names(processed.entry.text, "steps"),
         )

@@ -45,20 +45,11 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
 
 
 def advance(turn: Turn, frame: Frame) -> Node:
-    """Nothing moves a suspend node but an event."""
-    return turn.row(frame.node)
-
-
-def woken(turn: Turn, node: Node) -> None:
-    """The duration is over: outputs that nobody set take their defaults, and the node has succeeded."""
-    if node.wake_at is None or turn.now < node.wake_at:
-        return
-    node = turn.put(replace(node, wake_at=None))
-    try:
-        _expire(turn, node)
-    except ExpressionError as error:
-        turn.state.frames.pop(node.id, None)
-        turn.mark(node.id, Phase.ERROR, str(error))
+    """End a suspend node whose duration is over. Raises ExpressionError if an output has neither value nor default; other leaves stay."""
+    node = turn.row(frame.node)
+    if node.type is not NodeType.SUSPEND or node.wake_at is None or turn.now < node.wake_at:
+        return node
+    return _expire(turn, node)
 
 
 def _expire(turn: Turn, node: Node) -> Node:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from flowcore.language.sources import sources
 from flowcore.language.sprig import (
     casing,
     certificates,
@@ -26,7 +27,6 @@ from flowcore.language.sprig import (
     versions,
 )
 from flowcore.language.sprig.registry import FUNCTIONS
-from flowcore.language.sprig.sources import sources
 
 __all__ = ["SPRIG", "sources"]
 

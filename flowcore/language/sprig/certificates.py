@@ -12,10 +12,10 @@ from types import ModuleType
 
 from flowcore.errors import ExpressionError
 from flowcore.language.expr.texts import go_text
+from flowcore.language.sources import chance, now
 from flowcore.language.sprig.encodings import decode_base64
 from flowcore.language.sprig.registry import sprig
 from flowcore.language.sprig.secrets import optional_package
-from flowcore.language.sprig.sources import chance, now
 from flowcore.language.sprig.values import Certificate, Items, from_bytes
 
 _MAX_DAYS = 100_000

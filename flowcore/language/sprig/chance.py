@@ -7,8 +7,8 @@ import string
 import uuid
 
 from flowcore.errors import ExpressionError
+from flowcore.language.sources import chance
 from flowcore.language.sprig.registry import sprig
-from flowcore.language.sprig.sources import chance
 from flowcore.language.sprig.values import bounded_text
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from flowcore.errors import ExpressionError
+from flowcore.language import sources
 from flowcore.language.expr.limits import Panic
 from flowcore.language.expr.times import Moment, Zone, duration_text, wrap64
 from flowcore.language.expr.values import exact
 from flowcore.language.go_numbers import parse_int
 from flowcore.language.go_time import LayoutMismatch, parse_time
 from flowcore.language.quantities import parse_nanoseconds
-from flowcore.language.sprig import sources
 from flowcore.language.sprig.registry import sprig
 from flowcore.language.sprig.values import Int64, bounded_text
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from flowcore.errors import ExpressionError
 from flowcore.language.expr.values import IntList
 from flowcore.language.go_numbers import parse_int
+from flowcore.language.sources import chance
 from flowcore.language.sprig.registry import sprig
-from flowcore.language.sprig.sources import chance
 from flowcore.language.sprig.values import Int64, bounded_items, int64, text_of, to_float, to_int
 
 _DIVISION_BY_ZERO = "runtime error: integer divide by zero"

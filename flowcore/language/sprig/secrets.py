@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import TypeAlias
 
 from flowcore.errors import ExpressionError
+from flowcore.language.sources import chance
 from flowcore.language.sprig.encodings import decode_base64
 from flowcore.language.sprig.registry import sprig
-from flowcore.language.sprig.sources import chance
 from flowcore.language.sprig.values import bounded_text, from_bytes, to_bytes
 
 Uint32: TypeAlias = int

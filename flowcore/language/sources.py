@@ -1,4 +1,7 @@
-"""Where sprig functions take time and chance from. Set by whoever needs evaluations that can be repeated, such as tests and simulations."""
+"""Where the functions of expressions take time and chance from, so that an evaluation can be repeated.
+
+Read by the sprig functions; set by ``Expression.evaluate`` and by tests and simulations.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
 
-_CLOCK: ContextVar[Clock | None] = ContextVar("flowcore_sprig_clock", default=None)
-_CHANCE: ContextVar[random.Random | None] = ContextVar("flowcore_sprig_chance", default=None)
+_CLOCK: ContextVar[Clock | None] = ContextVar("flowcore_expression_clock", default=None)
+_CHANCE: ContextVar[random.Random | None] = ContextVar("flowcore_expression_chance", default=None)
 _SYSTEM = random.SystemRandom()
 
 
