@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,14 @@ def part_of(path: Path) -> str:
     return "" if first == "__init__" else first
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
     """Every module that a file imports, and whether only for annotations (below ``if TYPE_CHECKING``)."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     annotations = {id(node) for block in ast.walk(tree) if _only_for_types(block) for node in ast.walk(block)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -119,7 +125,7 @@ def test_the_pure_floors_touch_no_world(path: Path) -> None:
     """Language, plan and engine decide from what they are given: no clock, chance or I/O, nothing asynchronous."""
     for module, _ in imports_of(path):
         assert module.split(".")[0] not in WORLD - ALLOWED.get(name_of(path), set()), f"{name_of(path)} imports {module}"
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         asynchronous = isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith)
         assert not asynchronous, f"{name_of(path)}:{getattr(node, 'lineno', 0)} is asynchronous"
         if isinstance(node, ast.Call):
