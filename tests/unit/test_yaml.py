@@ -51,6 +51,7 @@ def one(text: str):
         ("!!binary aGk=", "hi"),
         ("<<inputs.parameters.x>>", "<<inputs.parameters.x>>"),
         ("|\n  a\n  b\n", "a\nb\n"),
+        ('"\\ud83d\\ude00"', "\U0001f600"),
     ],
 )
 def test_scalars(text, value):
@@ -147,6 +148,8 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] *
         ("%PDF-1.4", "not YAML"),
         ("<<: 5", "merge key"),
         ("a: !!int x", "is no !!int"),
+        ('{"a": "\\ud800"}', "surrogate"),
+        ('a: "\\ud800"', "surrogate"),
     ],
 )
 def test_what_is_refused(text, message):
