@@ -27,8 +27,8 @@ def outcome(source: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _short_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the real allowance, so that the tests are quick."""
-    monkeypatch.setattr(limits, "MOST_SECONDS", 0.2)
+    """A fraction of the real allowance, so that the tests are quick."""
+    monkeypatch.setattr(limits, "MOST_SECONDS", 0.05)
     monkeypatch.setattr(limits, "MOST_STEPS", 200_000)
 
 

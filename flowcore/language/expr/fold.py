@@ -37,8 +37,9 @@ def fold(node: Node, source: str) -> Node:
         node = _rewrite(node, folding.visit)
         if not folding.applied:
             break
-    for rule in (_in_range, _filter_map, _filter_edges, folded_series, _sum_array, _count_any):
-        node = _rewrite(node, rule)
+    if folding.walks_lists:
+        for rule in (_in_range, _filter_map, _filter_edges, folded_series, _sum_array, _count_any):
+            node = _rewrite(node, rule)
     return node
 
 
@@ -119,10 +120,12 @@ class _Folding:
 
     def __init__(self, source: str) -> None:
         self.source, self.applied = source, False
+        self.walks_lists = False
 
     def visit(self, node: Node) -> Node:
         """The node, or what it comes to."""
         result = _constants(node, self.source)
+        self.walks_lists = self.walks_lists or isinstance(node, Builtin) or (isinstance(node, Binary) and node.operator == "in")
         self.applied = self.applied or result is not node
         return result
 

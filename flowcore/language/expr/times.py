@@ -144,6 +144,10 @@ class Moment:
         except (OverflowError, ValueError):
             return self
 
+    def isoformat(self) -> str:
+        """RFC 3339, for moments that leave as they are because no datetime can hold them."""
+        return self.format("2006-01-02T15:04:05.999999999Z07:00")
+
     def civil(self) -> tuple[datetime, int]:
         """A datetime that shows the same calendar fields except the year, and the true year."""
         seconds, eras = self.nanoseconds // _SECOND, 0

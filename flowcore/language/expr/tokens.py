@@ -6,6 +6,7 @@ Messages and places are those of expr-lang 1.17: an error points to the characte
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from flowcore.errors import ExpressionError
@@ -55,14 +56,15 @@ class LexError(ExpressionError):
     """A text that is no sequence of tokens; ``at`` is the last character read."""
 
 
-def tokenize(source: str) -> tuple[list[Token], LexError | None]:
+@lru_cache(maxsize=256)
+def tokenize(source: str) -> tuple[tuple[Token, ...], LexError | None]:
     """The tokens up to the first error, and that error; an error of the parser on an earlier token counts before it."""
     lexer = _Lexer(source)
     try:
         lexer.run()
     except LexError as error:
-        return lexer.tokens, error
-    return lexer.tokens, None
+        return tuple(lexer.tokens), error
+    return tuple(lexer.tokens), None
 
 
 class _Lexer:
