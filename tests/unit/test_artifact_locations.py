@@ -154,7 +154,7 @@ async def test_get_and_put(site: str, context: RunContext, tmp_path: Path) -> No
     assert await locations.save({"http": place}, tmp_path / "t", context, "unused") == {"http": place}
     assert [(method, body) for method, _, _, body in Site.seen] == [("GET", b""), ("PUT", b"hello")]
     for _, _, headers, _ in Site.seen:
-        assert (headers["X-a"], headers["Authorization"]) == ("1", "Basic " + base64.b64encode(b"ann:pw").decode())
+        assert (headers["X-A"], headers["Authorization"]) == ("1", "Basic " + base64.b64encode(b"ann:pw").decode())
 
 
 async def test_a_redirect_is_followed_without_credentials(site: str, context: RunContext, tmp_path: Path) -> None:
