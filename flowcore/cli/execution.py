@@ -27,10 +27,10 @@ from flowcore.errors import InvalidWorkflow, UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of
 from flowcore.manifests import Document
 from flowcore.models import Workflow
-from flowcore.nodes import WorkflowPhase
+from flowcore.nodes import NodeType, Phase, WorkflowPhase
 from flowcore.ports import Clock, Executor
 from flowcore.results import RunResult
-from flowcore.runner import Run
+from flowcore.runner import NodeChanged, Run
 from flowcore.running import open_run
 
 _REDRAWN_EVERY = 0.2
@@ -140,7 +140,16 @@ async def _watch(run: Run, screen: Screen) -> None:
             tasks.start_soon(_redraw, screen)
             async for change in run.events():
                 screen.tell(change)
+                if isinstance(change, NodeChanged) and _begins_to_wait(change):
+                    screen.note(f"{change.node.name} waits for somebody to resume it; Ctrl-C stops the run")
         tasks.cancel_scope.cancel()
+
+
+def _begins_to_wait(change: NodeChanged) -> bool:
+    """Whether a suspend node without an end of its own has just begun to wait."""
+    node, before = change.node, change.previous
+    waits = node.type is NodeType.SUSPEND and node.phase is Phase.RUNNING and node.wake_at is None
+    return waits and (before is None or before.phase is not Phase.RUNNING)
 
 
 async def _redraw(screen: Screen) -> None:

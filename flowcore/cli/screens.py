@@ -5,6 +5,7 @@ Both take the run's changes one by one; ``flowcore.cli.execution`` feeds them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -60,16 +61,32 @@ class Screen(Protocol):
 
 
 class _Rows:
-    """The rows of the run as the changes leave them."""
+    """The rows of the run as the changes leave them, those that are not over, and how many are in each phase."""
 
     def __init__(self, run: RunRow, nodes: Mapping[NodeId, Node]) -> None:
-        self.run, self.nodes = run, dict(nodes)
+        self.run = run
+        self.nodes: dict[NodeId, Node] = {}
+        self.open: dict[NodeId, Node] = {}
+        self.counts: Counter[Phase] = Counter()
+        for node in nodes.values():
+            self._take_node(node)
 
     def take(self, change: Change) -> None:
         if isinstance(change, NodeChanged):
-            self.nodes[change.node.id] = change.node
+            self._take_node(change.node)
         elif isinstance(change, RunChanged):
             self.run = change.run
+
+    def _take_node(self, node: Node) -> None:
+        before = self.nodes.get(node.id)
+        if before is not None:
+            self.counts[before.phase] -= 1
+        self.counts[node.phase] += 1
+        self.nodes[node.id] = node
+        if node.fulfilled:
+            self.open.pop(node.id, None)
+        else:
+            self.open[node.id] = node
 
 
 class PlainScreen:
@@ -139,20 +156,26 @@ class LiveScreen:
         self._live.refresh()
 
     def _drawn(self) -> Group:
-        run, rows = self._rows.run, sorted(self._rows.nodes.values(), key=lambda node: node.seq)
-        head = Text(f"{run.name}  {status_of(run)}  {progress_of(rows, children_of(rows)).run}", style="bold")
-        room = max(self._console.size.height - 3 - len(self._notes[-_LINES_KEPT:]), _LINES_KEPT)
-        if len(rows) <= _DRAWN_WHOLE:
-            lines, left_out = fitting(list(tree_lines(run, rows, now=self._now())), room)
-        else:
-            running = (node for node in rows if not node.phase.fulfilled and node.type not in _GROUPS)
-            lines = [
-                TreeLine(" ", ICONS[node.phase], one_line(node.name), message=one_line(node.message), node=node)
-                for node in islice(running, room)
-            ]
-            left_out = len(rows) - len(lines)
-        rest = [Text(f"... and {left_out} more nodes: {counted(rows)}", style="dim")] if left_out else []
-        return Group(head, *coloured(lines), *rest, *(Text(note, style="yellow") for note in self._notes[-_LINES_KEPT:]))
+        rows = self._rows
+        notes = [Text(note, style="yellow") for note in self._notes[-_LINES_KEPT:]]
+        room = max(self._console.size.height - 4 - len(notes), _LINES_KEPT)
+        progress, lines, left_out = self._whole(room) if len(rows.nodes) <= _DRAWN_WHOLE else self._open(room)
+        head = Text(f"{rows.run.name}  {status_of(rows.run)}  {progress}", style="bold")
+        rest = [Text(f"... and {left_out} more nodes: {counted(rows.counts)}", style="dim")] if left_out else []
+        return Group(head, *coloured(lines), *rest, *notes)
+
+    def _whole(self, room: int) -> tuple[str, list[TreeLine], int]:
+        """The tree, or what fits of it."""
+        rows = sorted(self._rows.nodes.values(), key=lambda node: node.seq)
+        lines, left_out = fitting(list(tree_lines(self._rows.run, rows, now=self._now())), room)
+        return progress_of(rows, children_of(rows)).run, lines, left_out
+
+    def _open(self, room: int) -> tuple[str, list[TreeLine], int]:
+        """What is not over, as a list: drawing all of a very large tree again and again would hold up the run."""
+        total = len(self._rows.nodes)
+        shown = islice((node for node in self._rows.open.values() if node.type not in _GROUPS), room)
+        lines = [TreeLine(" ", ICONS[node.phase], one_line(node.name), message=one_line(node.message), node=node) for node in shown]
+        return f"{total - len(self._rows.open)}/{total} nodes", lines, total - len(lines)
 
 
 def fitting(lines: list[TreeLine], room: int) -> tuple[list[TreeLine], int]:
@@ -170,12 +193,9 @@ def fitting(lines: list[TreeLine], room: int) -> tuple[list[TreeLine], int]:
     return kept, len(lines) - len(kept)
 
 
-def counted(rows: Iterable[Node]) -> str:
+def counted(counts: Mapping[Phase, int]) -> str:
     """How many nodes are in each phase: ``3 Running, 12 Succeeded``."""
-    counts: dict[Phase, int] = {}
-    for row in rows:
-        counts[row.phase] = counts.get(row.phase, 0) + 1
-    return ", ".join(f"{counts[phase]} {phase}" for phase in Phase if phase in counts)
+    return ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts.get(phase))
 
 
 def coloured(lines: Iterable[TreeLine]) -> Iterator[Text]:

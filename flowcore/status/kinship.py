@@ -115,15 +115,21 @@ def _sorted_by_constraints(keys: Mapping[str, tuple[str, int, str]], followers: 
 
 
 def _owner(key: str, entries: Entries, ids: Mapping[str, str]) -> str | None:
-    """The id of the node that is told when ``key`` ends: its wrapper, the hooked node, its group or its boundary; None for the root."""
+    """The id of the node that is told when ``key`` ends: its wrapper, the hooked node, its group or its boundary.
+
+    None for the root, and for hooks and the exit handler of the workflow.
+    """
     entry = entries[key]
     name = cast("str", entry["name"])
-    for told in (_wrapper(name, ids, entries), _hooked(name, ids)):
-        if told is not None and told != key:
-            return told
+    wrapper = _wrapper(name, ids, entries)
+    if wrapper is not None:
+        return wrapper
     boundary = entry.get("boundaryID")
     if not isinstance(boundary, str) or boundary not in entries or boundary == key:
         return None
+    hooked = _hooked(name, ids)
+    if hooked is not None:
+        return hooked
     return _group(key, name, boundary, entries, ids) or boundary
 
 

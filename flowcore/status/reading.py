@@ -20,7 +20,7 @@ from flowcore.jsontypes import Json, JsonObject
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, Shutdown, WorkflowPhase
 from flowcore.status.kinship import Kin, kinship_of
 from flowcore.status.progress import reported
-from flowcore.status.writing import COMPLETED_LABEL, DERIVED_CONDITIONS, PHASE_LABEL
+from flowcore.status.writing import DERIVED_CONDITIONS
 
 _MAX_PROBLEMS = 20
 _MAX_NODES = 1_000_000
@@ -113,7 +113,6 @@ def _run_row(reader: _Reader, workflow: Mapping[str, Json], status: JsonObject) 
     name = reader.text(metadata, "name", "metadata.")
     if not name:
         reader.wrong("metadata.name", "a workflow with a status needs its name")
-    labels = _texts_by_key(reader, metadata, "labels")
     return RunRow(
         name=name,
         namespace=reader.text(metadata, "namespace", "metadata.") or "default",
@@ -126,7 +125,7 @@ def _run_row(reader: _Reader, workflow: Mapping[str, Json], status: JsonObject) 
         shutdown=reader.one_of(Shutdown, spec, "shutdown", "spec.", Shutdown.NONE),
         suspended=spec.get("suspend") is True,
         outputs=reader.object(status, "outputs", "status.") or None,
-        labels={key: value for key, value in labels.items() if key not in (COMPLETED_LABEL, PHASE_LABEL)} or None,
+        labels=_texts_by_key(reader, metadata, "labels") or None,
         annotations=_texts_by_key(reader, metadata, "annotations") or None,
         conditions=_conditions(reader, status),
         synchronization=reader.object(status, "synchronization", "status.") or None,

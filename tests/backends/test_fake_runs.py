@@ -10,6 +10,7 @@ import pytest
 
 import flowcore
 from flowcore.artifacts import MemoryArtifacts
+from flowcore.status import rows_from_status
 from flowcore_backends.fake import FakeExecutor
 
 RETRIED = """\
@@ -229,6 +230,28 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
     assert played(3, "wf") == played(3, "wf") == played(3, "other")
     assert len({tuple(played(seed, "wf")) for seed in range(12)}) > 1
+
+
+def test_the_rows_of_a_run_come_back_from_its_status() -> None:
+    """Parents, owners and flags that Argo's JSON only implies are concluded as the engine had them."""
+    import dataclasses
+    import json
+
+    fake = FakeExecutor()
+    fake.when("draw").returns([1, 2])
+    fake.when("square").fails(times=1).succeeds().outputs(parameters={"squared": 4})
+    fake.when("sum").outputs(parameters={"total": 5})
+    document = PIPELINE.replace("    - name: square\n      inputs", "    - name: square\n      retryStrategy: {limit: 2}\n      inputs")
+    document = document.replace("  entrypoint: main", "  entrypoint: main\n  onExit: sum-up").replace(
+        "    - name: draw\n      script", "    - {name: sum-up, container: {image: a, command: [b]}}\n    - name: draw\n      script"
+    )
+    result = run(document, fake)
+    assert result.phase == "Succeeded", result.message
+    row, rows = rows_from_status(json.loads(json.dumps(result.to_json())))
+    assert row == result.row
+    assert len(rows) == len(result.nodes) == 10
+    for node in rows:
+        assert node == dataclasses.replace(result.nodes[node.id], seq=node.seq)
 
 
 def test_strictness_reaches_the_node() -> None:

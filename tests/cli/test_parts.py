@@ -178,7 +178,7 @@ def test_the_live_tree_shows_the_tree_with_its_head_and_logs_above() -> None:
 def test_a_live_tree_that_is_too_tall_leaves_out_what_is_over() -> None:
     rows = [ROOT, *(pod(f"wf.{n}", Phase.SUCCEEDED if n < 30 else Phase.RUNNING, seq=n + 1) for n in range(33))]
     text = drawing(rows)
-    assert "and 25 more nodes: 4 Running, 30 Succeeded" in text
+    assert "and 26 more nodes: 4 Running, 30 Succeeded" in text
     assert "● 32" in text
     assert "✔ 0 " not in text
 
@@ -187,6 +187,7 @@ def test_a_live_tree_of_very_many_nodes_shows_what_runs() -> None:
     rows = [ROOT, *(pod(f"wf.{n}", Phase.RUNNING if n == 555 else Phase.SUCCEEDED, seq=n + 1) for n in range(600))]
     text = drawing(rows)
     assert "● wf.555" in text
+    assert "wf  Running  599/601 nodes" in text
     assert "and 599 more nodes: 2 Running, 599 Succeeded" in text
 
 
@@ -200,8 +201,8 @@ def test_what_fits_is_left_alone_and_failures_are_the_last_to_go() -> None:
 
 
 def test_counts_of_phases() -> None:
-    assert counted([pod("a"), pod("b", Phase.FAILED), pod("c")]) == "2 Running, 1 Failed"
-    assert counted([]) == ""
+    assert counted({Phase.FAILED: 1, Phase.RUNNING: 2, Phase.SUCCEEDED: 0}) == "2 Running, 1 Failed"
+    assert counted({}) == ""
 
 
 def test_logs_of_unknown_nodes_name_the_node() -> None:
