@@ -161,6 +161,12 @@ def _check_sources(report: Report, template: Template, path: str) -> None:
     for index, parameter in enumerate(template.outputs.parameters):
         if parameter.value_from is not None:
             check_expression(report, parameter.value_from.expression, f"{path}.outputs.parameters[{index}].valueFrom.expression")
+    for kind in ("inputs", "outputs"):
+        for index, artifact in enumerate(getattr(template, kind).artifacts):
+            places = [name for name in artifact.SEARCH_ORDER if getattr(artifact, name) is not None]
+            if len(places) > 1:
+                text = f"the artifact '{artifact.name}' is in several places: {', '.join(places)}"
+                report.beyond(text, f"{path}.{kind}.artifacts[{index}]", remedy="keep one of them", rule="artifact-location")
     for index, artifact in enumerate(template.outputs.artifacts):
         check_expression(report, artifact.from_expression, f"{path}.outputs.artifacts[{index}].fromExpression")
     for index, change in enumerate(template.data.transformation if template.data else ()):

@@ -42,6 +42,10 @@ def after(more: str) -> str:
         (leaf("synchronization: {semaphores: [{}]}"), "the semaphore does not say where its limit is"),
         ("{name: main, suspend: {duration: 5 minutes}}", "duration: unable to parse 5 minutes"),
         ("{name: main, http: {}}", "the request has no url"),
+        (
+            leaf("outputs: {artifacts: [{name: a, path: /a, s3: {key: k}, gcs: {key: k}}]}"),
+            "the artifact 'a' is in several places: gcs, s3",
+        ),
         ("{name: main, containerSet: {containers: [{name: a}], retryStrategy: {retries: -2}}}", "retries must be at least 0, got -2"),
         ("{name: main, parallelism: 0, steps: []}", "parallelism must be at least 1, got 0"),
         ("{name: main, steps: [], outputs: {parameters: [{name: p, valueFrom: {expression: '1 +'}}]}}", "expression: "),
