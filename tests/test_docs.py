@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import flowcore
+from flowcore_backends.fake import FakeExecutor
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,9 +57,14 @@ def compile_flags() -> int:
     return PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
-@pytest.mark.parametrize("text", blocks(language="yaml"))
+@pytest.mark.parametrize("text", blocks(language="yaml", mark="workflow"))
 def test_workflows_load(text: str) -> None:
     assert flowcore.load_workflow(text).spec.entrypoint
+
+
+@pytest.mark.parametrize("text", blocks(language="yaml", mark="stubs"))
+def test_stubs_can_be_read(text: str) -> None:
+    assert "0 facts" not in repr(FakeExecutor.from_stubs(text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
