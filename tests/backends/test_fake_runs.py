@@ -251,7 +251,9 @@ def test_the_rows_of_a_run_come_back_from_its_status() -> None:
     assert row == result.row
     assert len(rows) == len(result.nodes) == 10
     for node in rows:
-        assert node == dataclasses.replace(result.nodes[node.id], seq=node.seq)
+        original = result.nodes[node.id]
+        assert set(node.parents) == set(original.parents)
+        assert node == dataclasses.replace(original, seq=node.seq, parents=node.parents)
 
 
 def test_strictness_reaches_the_node() -> None:
