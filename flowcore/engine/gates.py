@@ -76,7 +76,8 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     """Make the node, Pending, and ask; the same question is asked once."""
     id_ = turn.id_of(call.name)
     if node is None:
-        node_type = NodeType.RETRY if _retried(turn, processed) else processed.entry.node_type
+        # Only a retryStrategy of the template's own makes it a Retry node from the first; so Argo has it.
+        node_type = NodeType.RETRY if isinstance(processed.body.get("retryStrategy"), dict) else processed.entry.node_type
         node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
         memoize = object_of(processed.body, "memoize")
         if memoize:
@@ -94,10 +95,6 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
 
 def _asked(turn: Turn, node: NodeId) -> set[str]:
     return turn.state.questions.setdefault(node, set())
-
-
-def _retried(turn: Turn, processed: Processed) -> bool:
-    return isinstance(processed.body.get("retryStrategy"), dict) or isinstance(turn.plan.spec.get("retryStrategy"), dict)
 
 
 def memoization(memoize: JsonObject, *, hit: bool) -> JsonObject:

@@ -42,8 +42,8 @@ def check_existing(turn: Turn, frame: Frame, node: Node) -> None:
     """Raise NotNow if a node that has begun may not go on now."""
     if workflow_is_full(turn):
         raise NotNow
-    if not isinstance(frame, StepsFrame | DagFrame):
-        return
+    if not isinstance(frame, StepsFrame | DagFrame) or (frame.call.retried and not frame.call.hooked):
+        return  # Argo asks this of the Retry node, which has nothing directly beneath it
     template: JsonObject = frame.processed.body
     if template.get("failFast"):
         _fail_fast(turn, frame)

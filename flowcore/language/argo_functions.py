@@ -1,6 +1,6 @@
 """The functions that Argo adds to the expression dialect: ``asInt``, ``asFloat``, ``toJson``, ``jsonpath`` and the ``sprig`` namespace.
 
-Handed to ``Expression.evaluate(functions=ARGO_FUNCTIONS)`` wherever Argo offers them (semantics 4.1, 4.3).
+Handed to ``Expression.evaluate(functions=ARGO_FUNCTIONS)`` wherever Argo offers them.
 """
 
 from __future__ import annotations

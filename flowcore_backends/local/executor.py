@@ -161,19 +161,15 @@ def _make_scratch(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all that commands left in it, also what they made unreadable."""
-
-    def open_up(_function: object, path: str, _error: object) -> None:
-        place = Path(path)
-        try:
-            place.parent.chmod(0o700)
-            if place.is_dir() and not place.is_symlink():
-                place.chmod(0o700)
-                shutil.rmtree(place, ignore_errors=True)
-            else:
-                place.unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("%s could not be removed: %s", path, error)
-
+    """Remove a folder with all that commands left in it, also what they locked against themselves."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return
+    folder.chmod(0o700)
+    for around, names, _ in os.walk(folder):  # opens each folder before it looks into it
+        for name in names:
+            if not (below := Path(around, name)).is_symlink():
+                below.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        shutil.rmtree(folder, onerror=open_up)
+        _log.warning("%s could not be removed", folder)

@@ -35,7 +35,7 @@ class Retrying:
         if node is None:
             node = turn.create(call, NodeType.RETRY, Phase.RUNNING, inputs=processed.inputs, display_name=display_name_of(processed.body))
         elif node.phase is Phase.PENDING:
-            node = turn.mark(node.id, Phase.RUNNING)
+            node = turn.put(replace(node, phase=Phase.RUNNING, type=NodeType.RETRY))
         frame = RetryFrame(node=node.id, call=call, processed=processed, base=base)
         if call.hooked:  # Argo's flags of a hook's wrapper and of its attempts are one object
             node = turn.put(replace(node, retried=True))

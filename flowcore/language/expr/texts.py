@@ -157,7 +157,7 @@ _SCALAR_JSON: Mapping[str, Callable[[object], str]] = {
 
 
 def to_text(value: object) -> str:
-    """What an expression's result becomes in a document: strings as they are, anything else its JSON (semantics 3.1 step 6).
+    """What an expression's result becomes in a document: strings as they are, anything else its JSON.
 
     Raises ExpressionError when there is no JSON form.
     """
