@@ -54,12 +54,15 @@ class Checker(CallRules):
     # -- names and literals ------------------------------------------------------------------------------------------------------
 
     def nil(self, _: nodes.Nil) -> Nature:
+        """Nil has no type."""
         return NIL
 
     def literal(self, node: nodes.Literal) -> Nature:
+        """The kind of what is written."""
         return _LITERALS[type(node.value)]
 
     def identifier(self, node: nodes.Identifier) -> Nature:
+        """A ``let``, ``$env`` or a name of the environment."""
         for name, nature in reversed(self.variables):
             if name == node.name:
                 return nature
@@ -76,6 +79,7 @@ class Checker(CallRules):
         return UNKNOWN
 
     def let(self, node: nodes.Let) -> Nature:
+        """Names must be new; the value's nature is the name's."""
         taken = ""
         if node.name in self.fields:
             taken = f"cannot redeclare {node.name}"
@@ -93,6 +97,7 @@ class Checker(CallRules):
     # -- operators ---------------------------------------------------------------------------------------------------------------
 
     def unary(self, node: nodes.Unary) -> Nature:
+        """Signs want numbers, negations want booleans."""
         nature = pointed(self.visit(node.operand))
         if node.operator in ("!", "not"):
             if nature.kind == "bool" or nature.is_unknown:
@@ -118,18 +123,22 @@ class Checker(CallRules):
         return result
 
     def equality(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``==`` and ``!=`` between things of one family, or with nil."""
         return BOOL if left.comparable_to(right) else None
 
     def logic(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``and`` and ``or`` between booleans."""
         both = left.kind == "bool" and right.kind == "bool"
         return BOOL if both or left.maybe_compatible(right, "bool") else None
 
     def order(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``<`` and its like between two numbers, strings, times or durations."""
         families = ("number", "string", "time", "duration")
         both = any(left.any_of(family) and right.any_of(family) for family in families)
         return BOOL if both or left.maybe_compatible(right, *families) else None
 
     def plus(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``+`` between numbers, strings, durations, or a time and a duration."""
         if left.is_number and right.is_number:
             return _promoted(left, right)
         if left.kind == "string" and right.kind == "string":
@@ -140,6 +149,7 @@ class Checker(CallRules):
         return known
 
     def minus(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``-`` between numbers, times, durations, or a time and a duration."""
         if left.is_number and right.is_number:
             return _promoted(left, right)
         known = {(TIME, TIME): DURATION, (TIME, DURATION): TIME, (DURATION, DURATION): DURATION}.get((left, right))
@@ -148,6 +158,7 @@ class Checker(CallRules):
         return known
 
     def times(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``*`` between numbers and durations."""
         if left.is_number and right.is_number:
             return _promoted(left, right)
         if left.any_of("number", "duration") and right.any_of("number", "duration"):
@@ -155,14 +166,17 @@ class Checker(CallRules):
         return UNKNOWN if left.maybe_compatible(right, "number", "duration") else None
 
     def divide(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``/``, ``**`` and ``^`` between numbers give a float."""
         both = left.is_number and right.is_number
         return FLOAT if both or left.maybe_compatible(right, "number") else None
 
     def modulo(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``%`` between integers."""
         both = left.is_integer and right.is_integer
         return INT if both or left.maybe_compatible(right, "integer") else None
 
     def membership(self, node: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``in`` looks for keys of maps and elements of lists."""
         if (left.kind == "string" or left.is_unknown) and right.kind == "struct":
             return BOOL
         if right.kind == "map":
@@ -179,6 +193,7 @@ class Checker(CallRules):
         return BOOL if right.is_unknown else None
 
     def matching(self, node: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``matches`` between a text and a pattern; a literal pattern must be readable."""
         if isinstance(node.right, nodes.Literal) and isinstance(node.right.value, str):
             try:
                 compile_regexp(node.right.value)
@@ -188,14 +203,17 @@ class Checker(CallRules):
         return BOOL if both or left.maybe_compatible(right, "string") else None
 
     def text_test(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``contains``, ``startsWith`` and ``endsWith`` between strings."""
         both = left.kind == "string" and right.kind == "string"
         return BOOL if both or left.maybe_compatible(right, "string") else None
 
     def span(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``..`` between integers."""
         both = left.is_integer and right.is_integer
         return list_of(INT) if both or left.maybe_compatible(right, "integer") else None
 
     def coalesce(self, _: nodes.Binary, left: Nature, right: Nature) -> Nature | None:
+        """``??`` gives what both sides have in common."""
         if left.nil or right.nil:
             return right if left.nil else left
         return left if right.assignable_to(left) else UNKNOWN
@@ -203,9 +221,11 @@ class Checker(CallRules):
     # -- members -----------------------------------------------------------------------------------------------------------------
 
     def chain(self, node: nodes.Chain) -> Nature:
+        """A chain is what it ends with."""
         return self.visit(node.inner)
 
     def member(self, node: nodes.Member) -> Nature:
+        """A method, a key of a map or an element of a list."""
         name = node.key.value if isinstance(node.key, nodes.Literal) and isinstance(node.key.value, str) else None
         if isinstance(node.base, nodes.Identifier) and node.base.name == "$env":
             return UNKNOWN if name is None else self.name(node, name, strict=self.strict and not node.optional, builtins=False)
@@ -232,6 +252,7 @@ class Checker(CallRules):
         raise self.error(node, f"type {base}[{key}] is undefined")
 
     def slice(self, node: nodes.Slice) -> Nature:
+        """Strings and lists can be cut, at integers."""
         base = self.visit(node.base)
         if base.is_unknown:
             return UNKNOWN
@@ -248,12 +269,14 @@ class Checker(CallRules):
     # -- the rest ----------------------------------------------------------------------------------------------------------------
 
     def sequence(self, node: nodes.Sequence) -> Nature:
+        """The last part counts."""
         result = UNKNOWN
         for part in node.parts:
             result = self.visit(part)
         return result
 
     def conditional(self, node: nodes.Conditional) -> Nature:
+        """The condition must be a boolean; the result is what both ways have in common."""
         condition = pointed(self.visit(node.condition))
         if condition.kind != "bool" and not condition.is_unknown:
             raise self.error(node.condition, f"non-bool expression (type {condition}) used as condition")
@@ -269,12 +292,14 @@ class Checker(CallRules):
         return then
 
     def array(self, node: nodes.Array) -> Nature:
+        """The elements' nature is known where all are of one kind."""
         natures = [self.visit(item) for item in node.items]
         if len({nature.kind for nature in natures}) > 1:
             return LIST
         return list_of(natures[-1] if natures else UNKNOWN)
 
     def map(self, node: nodes.Map) -> Nature:
+        """Maps have string keys and values of any kind."""
         for pair in node.pairs:
             self.visit(pair.key)
             self.visit(pair.value)

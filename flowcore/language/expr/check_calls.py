@@ -46,6 +46,7 @@ class CallRules(ABC):
     # -- functions of the environment, methods -----------------------------------------------------------------------------------
 
     def call(self, node: nodes.Call) -> Nature:
+        """A function of the environment or a method; calls of unknown things are not looked into."""
         if isinstance(node.callee, nodes.Identifier) and node.callee.name == "$env":
             raise self.error(node, f"{MAP} is not callable")
         nature = self.visit(node.callee)
@@ -95,6 +96,7 @@ class CallRules(ABC):
     # -- builtins ----------------------------------------------------------------------------------------------------------------
 
     def builtin(self, node: nodes.Builtin) -> Nature:
+        """A builtin, by the rules of its family."""
         if node.name in PREDICATES:
             return self._predicate_builtin(node)
         if node.name == "get":
@@ -183,10 +185,12 @@ class CallRules(ABC):
         }[node.name]
 
     def predicate(self, node: nodes.Predicate) -> Nature:
+        """What the body gives."""
         body = self.visit(node.body)
         return Nature("func", "func", body=body if not body.is_unknown else replace(UNKNOWN))
 
     def pointer(self, node: nodes.Pointer) -> Nature:
+        """An element, its index or what ``reduce`` has gathered."""
         if not self.scopes:
             raise self.error(node, "cannot use pointer accessor outside predicate")
         collection, pointers = self.scopes[-1]

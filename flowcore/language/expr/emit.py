@@ -53,31 +53,38 @@ class _Emitter:
         self.count = 0
 
     def expression(self, node: Node) -> ast.expr:
+        """The Python node of one node, placed."""
         return _placed(_RULES[type(node)](self, node), node.at)
 
     def many(self, found: list[Node]) -> list[ast.expr]:
+        """The same for several."""
         return [self.expression(node) for node in found]
 
     # -- names and literals ------------------------------------------------------------------------------------------------------
 
     def nil(self, _: nodes.Nil) -> ast.expr:
+        """None."""
         return ast.Constant(None)
 
     def literal(self, node: nodes.Literal) -> ast.expr:
+        """A constant; folded lists are made anew by each evaluation."""
         if isinstance(node.value, list):
             return ast.List([_placed(ast.Constant(item), node.at) for item in node.value], _LOAD)
         return ast.Constant(cast("str", node.value))
 
     def identifier(self, node: nodes.Identifier) -> ast.expr:
+        """A slot of ``let``, the whole environment or a name."""
         for name, slot in reversed(self.slots):
             if name == node.name:
                 return pyast.Local(slot, _LOAD)
         return pyast.Environment("$env", _LOAD) if node.name == "$env" else ast.Name(node.name, _LOAD)
 
     def pointer(self, node: nodes.Pointer) -> ast.expr:
+        """What a predicate points at."""
         return pyast.Pointer(node.name, _LOAD)
 
     def let(self, node: nodes.Let) -> ast.expr:
+        """The slot is filled, then the body counts."""
         value = self.expression(node.value)
         slot = f"{self.count}:{node.name}"
         self.count += 1
@@ -88,14 +95,17 @@ class _Emitter:
         return ast.Tuple([_placed(declared, node.at), body], _LOAD)
 
     def sequence(self, node: nodes.Sequence) -> ast.expr:
+        """A tuple whose last element counts."""
         return ast.Tuple(self.many(node.parts), _LOAD)
 
     # -- operators ---------------------------------------------------------------------------------------------------------------
 
     def unary(self, node: nodes.Unary) -> ast.expr:
+        """A sign or a negation."""
         return ast.UnaryOp(_UNARY[node.operator](), self.expression(node.operand))
 
     def binary(self, node: nodes.Binary) -> ast.expr:
+        """Runs that lean to the left are written without recursion."""
         spine = [node]
         while isinstance(spine[-1].left, nodes.Binary):
             spine.append(spine[-1].left)
@@ -105,26 +115,32 @@ class _Emitter:
         return result
 
     def conditional(self, node: nodes.Conditional) -> ast.expr:
+        """A conditional expression."""
         return ast.IfExp(self.expression(node.condition), self.expression(node.then), self.expression(node.otherwise))
 
     # -- members and calls -------------------------------------------------------------------------------------------------------
 
     def chain(self, node: nodes.Chain) -> ast.expr:
+        """The mark where a broken chain goes on."""
         return cast("ast.expr", pyast.ChainEnd(self.expression(node.inner)))
 
     def member(self, node: nodes.Member) -> ast.expr:
+        """A subscript."""
         kind = pyast.OptionalItem if node.optional else ast.Subscript
         return kind(self.expression(node.base), self.expression(node.key), _LOAD)
 
     def slice(self, node: nodes.Slice) -> ast.expr:
+        """A subscript with bounds."""
         low = self.expression(node.low) if node.low is not None else None
         high = self.expression(node.high) if node.high is not None else None
         return ast.Subscript(self.expression(node.base), _placed(ast.Slice(low, high), node.at), _LOAD)
 
     def call(self, node: nodes.Call) -> ast.expr:
+        """A call of a value."""
         return pyast.Invoke(self.expression(node.callee), self.many(node.arguments), [])
 
     def builtin(self, node: nodes.Builtin) -> ast.expr:
+        """A call by name, or a loop."""
         function = ast.Name(node.name, _LOAD)
         arguments = self.many(node.arguments)
         if node.name not in PREDICATES:
@@ -137,15 +153,18 @@ class _Emitter:
         return loop
 
     def predicate(self, node: nodes.Predicate) -> ast.expr:
+        """A lambda without arguments."""
         nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
         return ast.Lambda(nothing, self.expression(node.body))
 
     # -- lists and maps ----------------------------------------------------------------------------------------------------------
 
     def array(self, node: nodes.Array) -> ast.expr:
+        """A list display."""
         return ast.List(self.many(node.items), _LOAD)
 
     def map(self, node: nodes.Map) -> ast.expr:
+        """A dict display."""
         keys: list[ast.expr | None] = [self.expression(pair.key) for pair in node.pairs]
         return ast.Dict(keys, [self.expression(pair.value) for pair in node.pairs])
 

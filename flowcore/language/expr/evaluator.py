@@ -74,20 +74,25 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
     # -- names and literals ------------------------------------------------------------------------------------------------------
 
     def constant(self, node: ast.Constant) -> object:
+        """What was written."""
         return node.value
 
     def load(self, node: ast.Name) -> object:
+        """A name of the environment; unknown ones are nil here."""
         if node.id in self.functions:
             return self.functions[node.id]
         return self.names.get(node.id)
 
     def local(self, node: pyast.Local) -> object:
+        """A name of ``let``."""
         return self.locals[node.id]
 
     def environment(self, _: pyast.Environment) -> object:
+        """All names at once."""
         return {**self.names, **self.functions} if self.functions else self.names
 
     def pointer(self, node: pyast.Pointer) -> object:
+        """What the innermost predicate is at."""
         scope = self.scope
         assert scope is not None
         if not node.id:
@@ -95,10 +100,12 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return scope.index if node.id == "index" else scope.accumulated
 
     def declare(self, node: ast.NamedExpr) -> object:
+        """Fill a slot of ``let``."""
         self.locals[node.target.id] = value = self._eval(node.value)
         return value
 
     def sequence(self, node: ast.Tuple) -> object:
+        """Evaluate all parts, give the last."""
         result: object = None
         for part in node.elts:
             result = self._eval(part)
@@ -107,6 +114,7 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
     # -- operators ---------------------------------------------------------------------------------------------------------------
 
     def unary(self, node: ast.UnaryOp) -> object:
+        """A sign or a negation."""
         value = self._eval(node.operand)
         kind = type(node.op)
         if kind is ast.Not:
@@ -137,6 +145,7 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return result
 
     def compare(self, node: ast.Compare) -> object:
+        """One comparison."""
         left, right = self._eval(node.left), self._eval(node.comparators[0])
         operator = type(node.ops[0])
         if operator is ast.Eq:
@@ -164,15 +173,18 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return value
 
     def coalesce(self, node: pyast.Coalesce) -> object:
+        """The right side where the left is nil."""
         value = self._eval(node.values[0])
         return self._eval(node.values[1]) if is_nil(value) else value
 
     def conditional(self, node: ast.IfExp) -> object:
+        """One of two ways."""
         return self._eval(node.body if truth(self._eval(node.test)) else node.orelse)
 
     # -- members and calls -------------------------------------------------------------------------------------------------------
 
     def item(self, node: ast.Subscript) -> object:
+        """A member, an element or a slice."""
         base = self._eval(node.value)
         if type(node.slice) is ast.Slice:
             return self._cut(base, node.slice)
@@ -189,12 +201,14 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return part
 
     def optional_item(self, node: pyast.OptionalItem) -> object:
+        """The same, unless there is nothing to look into."""
         base = self._eval(node.value)
         if is_nil(base):
             raise _ChainBroken
         return fetch(base, self._eval(node.slice))
 
     def chain(self, node: pyast.ChainEnd) -> object:
+        """Nil where the chain broke."""
         try:
             value = self._eval(node.value)
         except _ChainBroken:
@@ -202,6 +216,7 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return None if is_nil(value) else value
 
     def builtin(self, node: ast.Call) -> object:
+        """A call of a builtin."""
         name = cast("ast.Name", node.func).id
         arguments = [self._eval(argument) for argument in node.args]
         least, most = ARITY[name]
@@ -212,6 +227,7 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
         return BUILTINS[name](self, *arguments)
 
     def invoke(self, node: pyast.Invoke) -> object:
+        """A call of a function of the caller's or of a method."""
         arguments = [self._eval(argument) for argument in node.args]
         function = self._eval(node.func)
         if function is None:
@@ -239,15 +255,18 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
             raise Panic(str(error) or type(error).__name__) from error
 
     def loop(self, node: pyast.Loop) -> object:
+        """A builtin with a predicate."""
         return loops.LOOPS[cast("ast.Name", node.func).id](self, node)
 
     # -- lists and maps ----------------------------------------------------------------------------------------------------------
 
     def array(self, node: ast.List) -> object:
+        """A new list."""
         self.grow(len(node.elts))
         return [self._eval(item) for item in node.elts]
 
     def map(self, node: ast.Dict) -> object:
+        """A new map."""
         self.grow(len(node.keys))
         result: dict[str, object] = {}
         for key_node, value_node in zip(node.keys, node.values, strict=True):

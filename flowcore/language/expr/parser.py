@@ -59,6 +59,7 @@ class _Parser(TokenReader):
         self.predicates = 0
 
     def parse(self) -> Node:
+        """The tree of the whole text."""
         self.next()
         node = self._sequence()
         if self.current.kind != "EOF":

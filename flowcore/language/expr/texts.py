@@ -29,11 +29,13 @@ class _Writer:
         self.budget = budget if budget is not None else Budget()
 
     def put(self, text: str) -> None:
+        """Add a part."""
         self.parts.append(text)
         self.budget.write(len(text))
         self.budget.spend(1)
 
     def text(self) -> str:
+        """Everything put so far."""
         return "".join(self.parts)
 
 
