@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flowcore.errors import ExpressionError, Problem
 from flowcore.jsontypes import JsonObject
+from flowcore.language.cron import parse_schedule
 from flowcore.language.selectors import parse_selector
 from flowcore.models import (
     AnyDocument,
@@ -255,6 +256,13 @@ def _check_cron(report: Report, cron: CronWorkflow, library: Library) -> None:
     _check_name(report, "cron workflow", cron.metadata.name, _LONGEST_CRON_NAME)
     if not spec.schedules:
         report.add("cron workflow must have at least one schedule", "spec.schedules", rule="cron")
+    for index, schedule in enumerate(spec.schedules):
+        try:
+            parse_schedule(schedule)
+        except ExpressionError as error:
+            remedy = "write minute, hour, day of month, month and day of week, for instance 30 6 * * 1-5"
+            text = f"cron schedule {schedule} is malformed: {error.message}"
+            report.add(text, f"spec.schedules[{index}]", remedy=remedy, rule="cron")
     if spec.timezone and not _is_timezone(spec.timezone):
         text = f'invalid timezone "{spec.timezone}": unknown time zone {spec.timezone}'
         report.add(text, "spec.timezone", remedy="write for instance Europe/Berlin", rule="cron")

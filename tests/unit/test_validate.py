@@ -231,6 +231,8 @@ def cron(**spec):
         ({}, None),
         ({"timezone": "Europe/Berlin", "concurrencyPolicy": "Forbid"}, None),
         ({"schedules": []}, "cron workflow must have at least one schedule"),
+        ({"schedules": ["* * * * *", "61 * * * *"]}, "cron schedule 61 * * * * is malformed: end of range (61) above maximum (59): 61"),
+        ({"schedules": ["@hourly", "@every 90s"]}, None),
         ({"timezone": "Mars/Base"}, 'invalid timezone "Mars/Base"'),
         ({"timezone": "../../etc/passwd"}, "invalid timezone"),
         ({"concurrencyPolicy": "Perhaps"}, "'Perhaps' is not a valid concurrencyPolicy"),
