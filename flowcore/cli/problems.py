@@ -29,6 +29,7 @@ def exits_cleanly(command: Callable[P, int]) -> Callable[P, NoReturn]:
     def carried_out(*args: P.args, **kwargs: P.kwargs) -> NoReturn:
         try:
             status = command(*args, **kwargs)
+            sys.stdout.flush()
         except InvalidWorkflow as error:
             tell_problems(error.problems)
             status = BAD_INPUT
