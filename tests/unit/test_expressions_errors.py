@@ -159,6 +159,8 @@ def test_texts_of_values(value: object, document: str, printed: str) -> None:
 def test_values_without_json() -> None:
     with pytest.raises(ExpressionError, match="json: unsupported value: NaN"):
         to_text(float("nan"))
+    with pytest.raises(ExpressionError, match="json: unsupported type: map"):
+        to_text([{"a": 1, 2: 3}])
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ def _json(value: object, writer: _Writer, indent: str, depth: int) -> None:
         raise LimitExceeded("the value is nested too deeply to be written as JSON")
     kind = kind_of(value)
     if kind == "map":
-        if isinstance(value, AnyMap):
-            raise Panic(f"json: unsupported type: {type_name(value)}")
+        if isinstance(value, AnyMap) or not all(isinstance(key, str) for key in cast("Mapping[object, object]", value)):
+            raise Panic(f"json: unsupported type: {type_name(value) if isinstance(value, AnyMap) else 'map[interface {}]interface {}'}")
         items = sorted(cast("Mapping[str, object]", value).items())
         _json_items("{}", [(_json_string(key) + (": " if indent else ":"), item) for key, item in items], writer, indent, depth)
     elif kind == "list":
