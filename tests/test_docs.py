@@ -73,6 +73,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_example_is_listed() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text()
+    for path in sorted((ROOT / "docs" / "examples").glob("*.yaml")):
+        assert f"(examples/{path.name})" in page
+
+
 # --- the service of the embedding page ------------------------------------------------------------------------------------------------
 
 WAITING = {
