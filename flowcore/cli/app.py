@@ -50,6 +50,9 @@ def run(
     backend: Annotated[
         str, typer.Option(metavar="NAME", help="What runs the leaves: auto, local, fake, or another installed one.")
     ] = "auto",
+    backend_option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend, such as allow-shared-paths=true.")
+    ] = None,
     template: Templates = None,
     resource: Resources = None,
     artifact: Annotated[
@@ -76,6 +79,7 @@ def run(
             parameter_file=parameter_file,
             entrypoint=entrypoint,
             backend=backend,
+            backend_options=backend_option or (),
             templates=template or (),
             resources=resource or (),
             artifacts=artifact or (),

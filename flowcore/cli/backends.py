@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
 from flowcore.errors import MissingBackend, UsageError
+from flowcore.jsontypes import Json
 from flowcore.ports import Executor
 
 GROUP = "flowcore.executors"
@@ -16,19 +18,25 @@ GROUP = "flowcore.executors"
 _PREFERRED = ("local",)
 
 
-def executor_named(name: str, *, stubs: Path | None = None, **settings: object) -> Executor:
-    """The executor called ``name`` (``auto``: the embedded default), made with those of ``settings`` that it knows.
+def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str, Json] | None = None, **settings: object) -> Executor:
+    """The executor called ``name`` (``auto``: the embedded default), made with its own ``options`` and those of ``settings`` that it knows.
 
     ``stubs`` is a file for executors that can be scripted. Raises MissingBackend when there is none of that name or when it cannot be
-    loaded, and UsageError for stubs that the executor has no use for.
+    loaded, and UsageError for stubs and options that the executor has no use for.
     """
     make = _loaded(_entry(name))
-    if stubs is None:
-        return cast("Executor", make(**_known(make, settings)))
-    from_stubs = getattr(make, "from_stubs", None)
-    if from_stubs is None:
-        raise UsageError(f"--stubs: the backend {name!r} cannot be scripted; --backend fake can")
-    return cast("Executor", from_stubs(stubs, **_known(make, settings)))
+    given = _known(make, settings) | dict(options or {})
+    if stubs is not None:
+        from_stubs = getattr(make, "from_stubs", None)
+        if from_stubs is None:
+            raise UsageError(f"--stubs: the backend {name!r} cannot be scripted; --backend fake can")
+        make = partial(from_stubs, stubs)
+    try:
+        return cast("Executor", make(**given))
+    except TypeError as error:
+        if not options:
+            raise
+        raise UsageError(f"--backend-option: the backend {name!r} does not take this: {error}") from error
 
 
 def installed() -> list[str]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import MemoryCatalog
 from flowcore.cli.backends import executor_named
-from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, parameters_of
+from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import tell_problems
 from flowcore.cli.screens import LiveScreen, PlainScreen, Screen, with_icons
@@ -46,6 +46,7 @@ class Order:
     parameter_file: str | None = None
     entrypoint: str | None = None
     backend: str = "auto"
+    backend_options: Sequence[str] = ()
     templates: Sequence[Path] = ()
     resources: Sequence[Path] = ()
     artifacts: Sequence[str] = ()
@@ -79,7 +80,8 @@ def carry_out(order: Order) -> int:
     parameters = parameters_of(order.parameters, order.parameter_file)
     files = artifacts_of(order.artifacts)
     catalog = catalog_of(given, order.templates, order.resources)
-    executor = executor_named(order.backend, stubs=order.stubs, seed=order.seed, strict=order.strict)
+    options = options_of(order.backend_options)
+    executor = executor_named(order.backend, stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
     tell_problems(given.warnings)
     console = Console(stderr=order.output is not None, highlight=False)
     with TemporaryDirectory(prefix="flowcore-artifacts-") as folder:

@@ -85,6 +85,31 @@ def artifacts_of(assignments: Iterable[str]) -> dict[str, Path]:
     return found
 
 
+def options_of(assignments: Iterable[str]) -> dict[str, Json]:
+    """Options of a backend from ``name=value`` texts; lists and mappings are YAML, and ``claims.data=/srv`` is one entry of a mapping. Raises UsageError."""
+    options: dict[str, Json] = {}
+    for text in assignments:
+        name, value = assignment(text, "--backend-option")
+        name, dot, entry = name.partition(".")
+        known = options.setdefault(name.replace("-", "_"), {} if dot else None)
+        if not dot:
+            options[name.replace("-", "_")] = _value(value)
+        elif isinstance(known, dict):
+            known[entry] = _value(value)
+    return options
+
+
+def _value(text: str) -> Json:
+    """Lists and mappings as YAML, numbers and truth values as JSON, all else as text: ``off`` is a word here."""
+    if text[:1] in ("[", "{"):
+        return next((document.json for document in yaml.read(text, file="--backend-option")), "")
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
 def assignment(text: str, option: str) -> tuple[str, str]:
     """The two sides of ``name=value``; the value may hold more of those signs. Raises UsageError."""
     name, sign, value = text.partition("=")
@@ -150,4 +175,4 @@ def saved_workflow(name: str) -> dict[str, Json]:
     return document
 
 
-__all__ = ["Given", "artifacts_of", "assignment", "catalog_of", "documents_of", "given_by", "parameters_of", "saved_workflow"]
+__all__ = ["Given", "artifacts_of", "assignment", "catalog_of", "documents_of", "given_by", "options_of", "parameters_of", "saved_workflow"]

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from flowcore.cli import backends
-from flowcore.cli.inputs import assignment, documents_of, parameters_of
+from flowcore.cli.inputs import assignment, documents_of, options_of, parameters_of
 from flowcore.cli.logs import colour_of, prefixed
 from flowcore.cli.output import Output, texts
 from flowcore.cli.screens import LiveScreen, PlainScreen, counted, fitting
@@ -272,6 +272,7 @@ def test_backends_are_found_by_name_and_get_the_settings_they_know() -> None:
         executor: Any = backends.executor_named(name, seed=3, strict=True)
         assert (type(executor), executor.seed) == (Settled, 3)
     assert backends.executor_named("local", seed=None).seed == 0  # type: ignore[attr-defined]
+    assert backends.executor_named("local", options={"seed": 5}).seed == 5  # type: ignore[attr-defined]
     assert backends.installed() == ["empty", "gone", "local"]
 
 
@@ -287,6 +288,23 @@ def test_backends_are_found_by_name_and_get_the_settings_they_know() -> None:
 def test_backends_that_are_missing_are_told_with_what_helps(name: str, problem: str) -> None:
     with pytest.raises(MissingBackend, match=problem):
         backends.executor_named(name)
+
+
+@pytest.mark.usefixtures("points")
+def test_options_that_a_backend_does_not_take_are_told() -> None:
+    with pytest.raises(UsageError, match=r"--backend-option: the backend 'local' does not take this: .*'colour'"):
+        backends.executor_named("local", options={"colour": "red"})
+
+
+def test_backend_options_are_yaml_and_may_be_entries_of_mappings() -> None:
+    given = ["allow-shared-paths=true", "claims.data=/srv/data", "claims.more=/srv/more", "host-paths=[/a, /b]", "isolation=off", "empty="]
+    assert options_of(given) == {
+        "allow_shared_paths": True,
+        "claims": {"data": "/srv/data", "more": "/srv/more"},
+        "host_paths": ["/a", "/b"],
+        "isolation": "off",
+        "empty": "",
+    }
 
 
 def test_without_any_backend_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
