@@ -19,7 +19,7 @@ from anyio import to_thread
 from anyio.lowlevel import RunVar
 
 from flowcore.engine.messages import Invocation, Outcome
-from flowcore.errors import ExecutorError, FlowError
+from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
@@ -67,8 +67,8 @@ class LocalExecutor:
             try:
                 await to_thread.run_sync(_make_scratch, folder)
                 return await pod.run(None if invocation.daemon else self._slots())
-            except ExceptionGroup as group:
-                raise _first(group) from group
+            except (ExceptionGroup, ArtifactError, MissingBackend) as error:
+                raise _as_executor_error(_first(error)) from error
             finally:
                 if not self.options.keep_folders:
                     with anyio.CancelScope(shield=True):
@@ -130,10 +130,15 @@ class LocalExecutor:
         return limiter
 
 
-def _first(group: ExceptionGroup) -> Exception:
+def _as_executor_error(error: Exception) -> Exception:
+    """What a backend reports: errors of artifacts and drivers are, to the node, one with its own."""
+    return ExecutorError(str(error)) if isinstance(error, ArtifactError | MissingBackend) else error
+
+
+def _first(given: Exception) -> Exception:
     """The error that an exception group is about: the first of ours, else the first."""
     leaves: list[Exception] = []
-    waiting: list[Exception] = [group]
+    waiting = [given]
     while waiting:
         error = waiting.pop(0)
         if isinstance(error, ExceptionGroup):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class LocalOptions:
     - ``isolation``: ``auto`` gives nodes a private view where the machine can, ``required`` refuses to run without, ``off`` never does.
     - ``allow_shared_paths``: without isolation, let templates use the machine's own absolute paths instead of refusing them.
     - ``commands``: what an image runs when the template names no command, by image.
+    - ``programs``: programs by name that commands find when ``PATH`` has none of that name; ``python`` is this interpreter unless said otherwise.
     - ``environment``: variables for every process; ``inherit``: names of variables taken over from this process.
     - ``host_paths``: folders of the machine that hostPath volumes may show, with all below them.
     - ``claims``: folders for persistent volume claims that are not made by the workflow, by claim name.
@@ -42,6 +44,7 @@ class LocalOptions:
     isolation: Isolation = "auto"
     allow_shared_paths: bool = False
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    programs: Mapping[str, str | Path] = field(default_factory=lambda: {"python": sys.executable})
     environment: Mapping[str, str] = field(default_factory=dict)
     inherit: Sequence[str] = INHERITED
     host_paths: Sequence[str | Path] = ()
@@ -58,6 +61,11 @@ class LocalOptions:
         taken = {name: os.environ[name] for name in self.inherit if name in os.environ}
         return {"PATH": os.defpath, **taken, **self.environment}
 
+    def missing_programs(self) -> dict[str, Path]:
+        """Those of ``programs`` that are not found in ``PATH``, with what stands for them."""
+        path = self.inherited_environment()["PATH"]
+        return {name: Path(program) for name, program in self.programs.items() if shutil.which(name, path=path) is None}
+
     def always_visible(self) -> list[str]:
         """What has to be shown in a view whose ``/tmp`` is empty: the user's choice, programs, and the working directory."""
         below_tmp = [path for path in (*self.inherited_environment()["PATH"].split(os.pathsep), sys.prefix, sys.base_prefix) if path]
@@ -71,6 +79,7 @@ class LocalChoices(TypedDict, total=False):
     isolation: Isolation
     allow_shared_paths: bool
     commands: Mapping[str, Sequence[str]]
+    programs: Mapping[str, str | Path]
     environment: Mapping[str, str]
     inherit: Sequence[str]
     host_paths: Sequence[str | Path]

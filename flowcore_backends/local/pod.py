@@ -10,6 +10,7 @@ import json
 import platform
 import posixpath
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +31,11 @@ from flowcore_backends.local.volumes import Volumes
 
 ARGO_FOLDER = "/argo"  # in a view; holds what we give the main container beside its inputs
 _SCRIPT, _PROGRESS = "staging/script", "progress"
+_PROGRAMS = "/argo/bin"
 MAIN = "main"
 _LONGEST_TEMPLATE = 100_000  # longer ones do not fit into an environment variable
+
+OURS = (ARGO_FOLDER, _PROGRAMS)  # what a view shows of ours, which templates know nothing of
 
 Role: TypeAlias = Literal["init", "main", "sidecar"]
 
@@ -79,6 +83,7 @@ class _Planner:
     ) -> None:
         self.invocation, self.context, self.options, self.folder, self.isolated = invocation, context, options, folder, isolated
         self.template = invocation.template
+        self.programs = _programs(run_folder / "bin", options)
         self.facts = _facts(invocation, context)
         self.volumes = Volumes(_volumes(invocation), _claim_templates(context), folder, run_folder, options, self.facts, context.catalog)
 
@@ -163,13 +168,17 @@ class _Planner:
                 f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
             ) from error
         environment = {**self.options.inherited_environment(), **self._argo_variables(container.name), **given}
+        mounts = self.volumes.mounts(container.volume_mounts, given)
+        if self.programs is not None:
+            environment["PATH"] += f":{_PROGRAMS if self.isolated else self.programs}"
+            mounts.append(Mount(str(self.programs), _PROGRAMS))
         return ContainerPlan(
             name=container.name,
             role=role,
             argv=self._argv(container, given),
             environment=environment,
             working_dir=self._working_dir(container, given),
-            mounts=self.volumes.mounts(container.volume_mounts, given),
+            mounts=mounts,
             outputs=[],
             model=container,
             folder=self.folder / f"{role}-{container.name}",
@@ -233,6 +242,16 @@ class _Planner:
 def progress_file(folder: Path) -> Path:
     """Where the main container of an invocation writes its progress, below the invocation's scratch folder."""
     return folder / "argo" / _PROGRESS
+
+
+def _programs(folder: Path, options: LocalOptions) -> Path | None:
+    """The folder with what stands for missing programs, made once for a run; None if none is missing."""
+    if not folder.exists() and (missing := options.missing_programs()):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, program in missing.items():
+            with suppress(FileExistsError):
+                (folder / name).symlink_to(program)
+    return folder if folder.exists() else None
 
 
 def _facts(invocation: Invocation, context: RunContext) -> PodFacts:

@@ -13,7 +13,7 @@ from pathlib import Path
 from flowcore.errors import ExecutorError
 from flowcore_backends.local.layout import Mount
 from flowcore_backends.local.options import LocalOptions
-from flowcore_backends.local.pod import ARGO_FOLDER, ContainerPlan, PodPlan
+from flowcore_backends.local.pod import OURS, ContainerPlan, PodPlan
 
 
 def check(pod: PodPlan, options: LocalOptions) -> None:
@@ -30,7 +30,7 @@ def check(pod: PodPlan, options: LocalOptions) -> None:
 
 
 def _declared(plan: ContainerPlan) -> list[str]:
-    return [*(mount.path for mount in plan.mounts if mount.path != ARGO_FOLDER), *plan.outputs]
+    return [*(mount.path for mount in plan.mounts if mount.path not in OURS), *plan.outputs]
 
 
 def _within(path: str, folder: str) -> bool:
@@ -43,7 +43,7 @@ def shown(pod: PodPlan, *, isolated: bool) -> Iterator[None]:
     made: list[Path] = []
     try:
         if not isolated:
-            mounts = {mount.path: mount for plan in pod.containers for mount in plan.mounts if mount.path != ARGO_FOLDER}
+            mounts = {mount.path: mount for plan in pod.containers for mount in plan.mounts if mount.path not in OURS}
             for mount in mounts.values():
                 _link(mount, made)
         yield

@@ -131,6 +131,15 @@ async def test_the_environment_is_the_templates_and_not_this_processes(tmp_path:
         assert ended.result == "1,12 $(A) $(NOWHERE),blue,s3cret,wf-pod,shop,unset,2,blue,s3cret,C.UTF-8,yes,,main"
 
 
+@pytest.mark.parametrize("isolation", ["auto", "off"])
+async def test_programs_stand_for_what_the_machine_lacks(tmp_path: Path, isolation: str) -> None:
+    (tmp_path / "say").write_text("#!/bin/sh\necho said $*\n")
+    (tmp_path / "say").chmod(0o755)
+    programs = {"cowsay": "/bin/echo", "sh": "/no/such/sh", "say": tmp_path / "say"}
+    async with scene(tmp_path, programs=programs, isolation=isolation, visible=[tmp_path]) as play:
+        assert (await sh(play, "cowsay moo; say it")).result == "moo\nsaid it"
+
+
 async def test_variables_are_expanded_in_commands_and_arguments(tmp_path: Path) -> None:
     template: Any = {"container": {"command": ["$(PROGRAM)"], "args": ["$(WORD)", "$$(WORD)", "$WORD"]}}
     template["container"]["env"] = [{"name": "PROGRAM", "value": "echo"}, {"name": "WORD", "value": "hi"}]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowcore.errors import ArtifactError, ExecutorError
+from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Phase
 from flowcore_backends.local import LocalExecutor
@@ -133,9 +133,9 @@ async def test_raw_and_optional_artifacts(tmp_path: Path) -> None:
             lost={"path": "/tmp/lost", "optional": True, "s3": {"key": "lost"}},
         )
         assert (await sh(play, "cat /tmp/raw; test -x /tmp/raw && ls /tmp", inputs=inputs)).result == "rock\nraw"
-        with pytest.raises(ArtifactError, match="required artifact 'a' not supplied"):
+        with pytest.raises(ExecutorError, match="required artifact 'a' not supplied"):
             await sh(play, "true", inputs=artifacts(a="/tmp/a"))
-        with pytest.raises(ArtifactError, match="artifact a failed to load: no artifact is stored under the key 'lost'"):
+        with pytest.raises(ExecutorError, match="artifact a failed to load: no artifact is stored under the key 'lost'"):
             await sh(play, "true", inputs=artifacts(a={"path": "/tmp/a", "s3": {"key": "lost"}}))
 
 
@@ -256,7 +256,7 @@ async def test_an_artifact_is_not_written_through_a_link_that_a_volume_holds(tmp
         "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "v"}}],
     }
     async with scene(tmp_path, claims={"v": tmp_path / "v"}) as play:
-        with pytest.raises(ArtifactError, match="through a symbolic link"):
+        with pytest.raises(ExecutorError, match="through a symbolic link"):
             await sh(play, "true", inputs=artifacts(a={"path": "/v/link/a", "raw": {"data": "x"}}), **template)
     assert not (tmp_path / "a").exists()
 
