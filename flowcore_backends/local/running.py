@@ -12,9 +12,10 @@ import anyio
 from flowcore.nodes import NodeId
 from flowcore.ports import Reporter
 from flowcore_backends.local.layout import Layout, Machine
-from flowcore_backends.local.output import LineReporter, Tail, read_pipe
+from flowcore_backends.local.pipes import read_pipe
 from flowcore_backends.local.pod import ContainerPlan
 from flowcore_backends.local.process import Container, Exit, Launcher
+from flowcore_backends.output import LineReporter, Tail
 
 _SECONDS_FOR_LAST_OUTPUT = 5.0
 _LONGEST_TERMINATION_MESSAGE = 4096

@@ -12,7 +12,7 @@ import pytest
 from flowcore.errors import ExecutorError
 from flowcore.nodes import Phase
 from flowcore.ports import Logged
-from flowcore_backends.local.output import LONGEST_LINE, LONGEST_RESULT
+from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT
 from tests.backends.contract import invocation
 from tests.backends.local_scene import scene, sh
 

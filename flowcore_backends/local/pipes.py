@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import anyio
 
-from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT, LineReporter, Tail
-
 _CHUNK = 64 << 10
 
 
@@ -26,6 +24,3 @@ async def read_pipe(number: int, *sinks: Callable[[bytes], None]) -> None:
             sink(data)
         if len(data) == _CHUNK:
             await anyio.lowlevel.checkpoint()  # a flood must not keep others waiting
-
-
-__all__ = ["LONGEST_LINE", "LONGEST_RESULT", "LineReporter", "Tail", "read_pipe"]
