@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 from flowcore.jsontypes import JsonObject
@@ -152,6 +153,7 @@ class RunRow:
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 
+@lru_cache(maxsize=4096)  # each name is asked for several times while its node is made
 def fnv1a(text: str) -> int:
     """The 32-bit FNV-1a hash of ``text`` in UTF-8, which Argo derives ids from."""
     value = _FNV_OFFSET

@@ -34,13 +34,16 @@ def _text(value: Json) -> str:
     return "" if value is None else str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """A run at its end (or at the moment it was looked at): ``row`` is its own row, ``nodes`` are its nodes by id."""
 
     row: RunRow
     nodes: Mapping[NodeId, Node]
     manifest: JsonObject
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.name} {self.phase}: {len(self.nodes)} nodes>"
 
     @property
     def name(self) -> str:

@@ -123,6 +123,7 @@ class Run:
         self._unwatch = world.locks.watch(self._lock_is_free)
         self._questions: dict[NodeId | None, Acquire] = {}
         self._saved_manifest = False
+        self._now = world.clock.now()
 
     def __repr__(self) -> str:
         nodes = self._engine.nodes.values()
@@ -280,7 +281,8 @@ class Run:
         )
 
     async def _react(self, events: Sequence[Event]) -> None:
-        reaction = self._engine.handle(events, self._world.clock.now())
+        self._now = self._world.clock.now()
+        reaction = self._engine.handle(events, self._now)
         if self._subscribers:
             self._publish(reaction.nodes, reaction.run)
         manifest = None if self._saved_manifest else self._engine.plan.manifest
@@ -339,7 +341,7 @@ class Run:
                 self._tasks.start_soon(self._run_work, work)
             return
         self._work[invocation.node] = _Work(invocation)
-        now = self._world.clock.now()
+        now = self._now
         self._agenda.add(now, Started(invocation.node))
         if invocation.daemon:
             self._agenda.add(now + foreseen.ready_after, Ready(invocation.node, foreseen.pod_ip))

@@ -52,13 +52,13 @@ class Agenda:
         return self._heap[0][0] if self._heap else None
 
     def due(self, now: datetime, most: int) -> list[Event]:
-        """The events of one time and kind that are due by ``now``, at most ``most`` of them."""
+        """The next events that are due by ``now``, all of one kind, at most ``most`` of them."""
         self._skim()
         events: list[Event] = []
         if not self._heap or self._heap[0][0] > now:
             return events
-        first = self._heap[0][:2]
-        while self._heap and len(events) < most and self._heap[0][:2] == first:
+        rank = self._heap[0][1]
+        while self._heap and len(events) < most and self._heap[0][1] == rank and self._heap[0][0] <= now:
             events.append(heappop(self._heap)[3])
             self._skim()
         return events

@@ -34,6 +34,7 @@ class Call:
     base: Base
     boundary: NodeId | None = None
     owner: NodeId | None = None
+    parents: tuple[NodeId, ...] = ()  # those that are known before the node is made
     hooked: bool = False
     retried: bool = False
     on_exit: bool = False

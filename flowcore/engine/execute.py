@@ -186,7 +186,7 @@ def make_error(turn: Turn, call: Call, node: Node | None, message: str) -> Node:
 
 def attempt_call(call: Call, number: int, wrapper: Node) -> Call:
     """The call for one attempt of a retried node."""
-    return replace(call, name=f"{wrapper.name}({number})", owner=wrapper.id, retried=True)
+    return replace(call, name=f"{wrapper.name}({number})", owner=wrapper.id, parents=(wrapper.id,), retried=True)
 
 
 __all__ = [

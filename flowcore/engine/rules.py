@@ -186,10 +186,12 @@ def dag_phase(
     *,
     fail_fast: bool,
     continues: Callable[[NodeId, Phase], bool],
+    completed_groups: dict[NodeId, Phase],
 ) -> Phase:
     """The phase of a DAG, by a walk from its first tasks along the children (argo-semantics 5.4).
 
-    Each branch carries the phase of the last node in it that completed; a target takes the worst of the branches that reach it.
+    Each branch carries the phase of the last node in it that completed; a target takes the worst of the branches that reach it. A TaskGroup
+    that runs although all of its items are fulfilled counts as complete, and is added to ``completed_groups``.
     """
     reached: dict[NodeId, Phase | None] = dict.fromkeys(targets)
     queue: deque[tuple[NodeId, Phase]] = deque((node, Phase.SUCCEEDED) for node in start)
@@ -197,9 +199,14 @@ def dag_phase(
     while queue:
         id_, branch = queue.popleft()
         node = nodes.get(id_)
-        if node is None or not node.fulfilled:
+        if node is None:
             return Phase.RUNNING
-        if node.phase.completed:
+        if not node.fulfilled:
+            group = group_phase(node, nodes, children)
+            if group is None:
+                return Phase.RUNNING
+            completed_groups[id_] = branch = group
+        elif node.phase.completed:
             branch = node.phase
         if id_ in reached:
             before = reached[id_]
@@ -210,6 +217,21 @@ def dag_phase(
                 seen.add((following, branch))
                 queue.append((following, branch))
     return _verdict(targets, reached, fail_fast=fail_fast, continues=continues)
+
+
+def group_phase(node: Node, nodes: Mapping[NodeId, Node], children: Callable[[NodeId], list[NodeId]]) -> Phase | None:
+    """The phase of a TaskGroup whose items are all fulfilled: that of the last one that failed, else Succeeded."""
+    items = children(node.id)
+    if node.type is not NodeType.TASK_GROUP or not items:
+        return None
+    phase = Phase.SUCCEEDED
+    for id_ in items:
+        item = nodes.get(id_)
+        if item is None or not item.fulfilled:
+            return None
+        if item.phase.failed_or_error:
+            phase = item.phase
+    return phase
 
 
 def _following(node: Node, nodes: Mapping[NodeId, Node], children: Callable[[NodeId], list[NodeId]]) -> list[NodeId]:
@@ -263,6 +285,7 @@ __all__ = [
     "Verdict",
     "WaitUntil",
     "dag_phase",
+    "group_phase",
     "decide_retry",
     "group_failure",
     "is_part_of_exit_handler",

@@ -213,6 +213,7 @@ class Turn:
             message=message,
             boundary=call.boundary,
             owner=call.owner,
+            parents=call.parents,
             started_at=self.now,
             finished_at=self.now if phase.fulfilled else None,
             inputs=inputs,
@@ -220,6 +221,8 @@ class Turn:
             hooked=call.hooked,
             retried=call.retried,
         )
+        for parent in call.parents:
+            state.children.setdefault(parent, []).append(row.id)
         return self.put(row)
 
     def mark(self, node: NodeId, phase: Phase, message: str | None = None) -> Node:

@@ -138,10 +138,11 @@ def _refresh_globals(turn: Turn) -> None:
 def _execute_entrypoint(executing: Executing, turn: Turn) -> Node | None:
     """The root, moved on as far as it goes; None if this pass ends here."""
     plan, state = turn.plan, turn.state
+    begun = turn.by_name(plan.name) is not None and not turn.reopened
     call = Call(
         name=plan.name,
         holder=Holder(template=text_of(plan.spec, "entrypoint")),
-        arguments=state.arguments(),
+        arguments={} if begun else state.arguments(),
         base=plan.templates.local,
     )
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, objects_of, text_of
@@ -139,17 +140,19 @@ def has_location_or_key(artifact: JsonObject) -> bool:
 
 def substitute_template(entry: Entry, inputs: JsonObject | None, scope: Scope) -> Processed:
     """The body of ``entry`` in Argo's two rounds: globals and the node's names first, then these with the inputs and the paths."""
-    bound = substitute(inputs, scope) if inputs is not None else None
+    bound = substitute(inputs, scope) if inputs is not None and not is_plain(inputs) else inputs
     _require_values(bound)
     inner = scope.child(_input_variables(bound, entry))
     if not entry.tagged:
         body = entry.json if bound is None else {**entry.json, "inputs": bound}
         return Processed(entry, body, bound, inner)
-    first = entry.body.render(scope)
-    rendered = substitute(first, inner)
-    body = dict(rendered) if isinstance(rendered, dict) else {}
-    if bound is not None:
+    if bound is None or is_plain(bound):
+        # No value holds a tag: one round gives what Argo's two give.
+        body = dict(cast("JsonObject", entry.body.render(inner)))
+    else:
+        body = dict(cast("JsonObject", substitute(entry.body.render(scope), inner)))
         bound = substitute(bound, inner)
+    if bound is not None:
         body["inputs"] = bound
     return Processed(entry, body, bound, inner)
 
@@ -165,6 +168,19 @@ def substitute_again(processed: Processed, scope: Scope) -> Processed:
     body = substitute(first, inner)
     inputs = body.get("inputs")
     return Processed(processed.entry, body, inputs if isinstance(inputs, dict) else None, inner)
+
+
+def is_plain(inputs: JsonObject) -> bool:
+    """Whether inputs are parameters alone, none of which holds a tag."""
+    for key, value in inputs.items():
+        if key != "parameters" or not isinstance(value, list):
+            return False
+        for parameter in value:
+            if isinstance(parameter, dict):
+                for text in parameter.values():
+                    if not isinstance(text, str) or "{{" in text or "<<" in text:
+                        return False
+    return True
 
 
 def _require_values(inputs: JsonObject | None) -> None:

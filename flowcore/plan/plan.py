@@ -70,17 +70,18 @@ class Plan:
     options: PlanOptions
     parameters: dict[str, str]
     problem: str = ""  # why the run fails before it begins
+    _mentioned: dict[str, bool] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.run.name
 
     def mentions(self, text: str) -> bool:
-        """Whether ``text`` stands anywhere in the workflow's spec."""
-        return text in self._text()
-
-    def _text(self) -> str:
-        return compact(self.spec)
+        """Whether ``text`` stands anywhere in the workflow's spec or in a template that it was seen to refer to."""
+        known = self._mentioned.get(text)
+        if known is None:
+            known = self._mentioned[text] = text in compact(self.spec)
+        return known or self.templates.mention(text)
 
     def read_config_map(self, name: str, key: str) -> str | ExpressionError:
         """The value of ``key`` in the ConfigMap ``name``, or the error that Argo would give."""

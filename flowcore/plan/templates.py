@@ -140,6 +140,10 @@ class Templates:
         self._inline: dict[tuple[Base, str], JsonObject] = {}
         self._inline_entries: dict[int, tuple[JsonObject, Entry]] = {}
 
+    def mention(self, text: str) -> bool:
+        """Whether ``text`` stands in a referenced template that was looked up so far."""
+        return any(text in entry.text for (base, _), entry in self._entries.items() if base != self._local)
+
     @property
     def local(self) -> Base:
         return self._local

@@ -257,8 +257,7 @@ class DagRunning:
             turn.mark(node.id, Phase.ERROR, str(error))
 
     def _expand(self, turn: Turn, frame: DagFrame, name: str, group: NodeId) -> None:
-        place = self._place(turn, frame, name, turn.row(group))
-        fanout.advance(self.executing, turn, frame, name, group, place)
+        fanout.advance(self.executing, turn, frame, name, group, lambda: self._place(turn, frame, name, turn.row(group)))
 
     # --- hooks --------------------------------------------------------------------------------------------------------------------
 
@@ -295,7 +294,7 @@ class DagRunning:
         shutdown = turn.run.shutdown is not Shutdown.NONE and not frame.call.on_exit
         if shutdown and not self._exit_handlers_running(turn, frame):
             phase = Phase.FAILED
-        elif frame.unsettled:
+        elif frame.unsettled and not any(state.attentive for state in frame.loops.values()):
             return turn.row(frame.node)
         else:
             phase = self._verdict(turn, frame)
@@ -317,15 +316,21 @@ class DagRunning:
 
     def _verdict(self, turn: Turn, frame: DagFrame) -> Phase:
         dag = object_of(frame.processed.body, "dag")
+        groups: dict[NodeId, Phase] = {}
         ids = {turn.id_of(self._node_name(turn, frame, name)): name for name in frame.targets}
-        return rules.dag_phase(
+        phase = rules.dag_phase(
             turn.children(frame.node),
             list(ids),
             turn.state.nodes,
             turn.children,
             fail_fast=dag.get("failFast") is not False,
             continues=lambda node, phase: continues_on(frame.tasks.get(ids[node], {}), phase),
+            completed_groups=groups,
         )
+        for group, group_phase in groups.items():
+            turn.mark(group, group_phase)
+            frame.loops.pop(frame.task_of.get(group, ""), None)
+        return phase
 
     def _succeed(self, turn: Turn, frame: DagFrame) -> Node:
         scope = scope_of_outputs(turn, frame)

@@ -6,6 +6,8 @@ the step group itself plays this part.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flowcore.engine import hooks, limits
 from flowcore.engine.calls import Call, CallFailed, Loop, NotNow, TooDeep, expand
 from flowcore.engine.execute import Executing
@@ -39,7 +41,7 @@ def begin(turn: Turn, frame: DagFrame, task: JsonObject, scope: Scope) -> NodeId
     return turn.create(call, NodeType.TASK_GROUP, Phase.RUNNING).id
 
 
-def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group: NodeId, place: hooks.Place) -> None:
+def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group: NodeId, place_of: Callable[[], hooks.Place]) -> None:
     """Move on the items that changed and start those that wait; end the group when all are fulfilled.
 
     With an exit handler the items are looked at in order, and what comes after one that waits for its handler waits too, as in Argo.
@@ -51,7 +53,7 @@ def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group:
         if child in state.unsettled:
             _move_on(executing, turn, child)
     if state.attentive:
-        _attend(executing, turn, frame, name, state, place)
+        _attend(executing, turn, frame, name, state, place_of())
     else:
         for child in changed:
             if turn.row(child).fulfilled:
@@ -125,6 +127,7 @@ def _start(executing: Executing, turn: Turn, frame: DagFrame, group: NodeId, sta
         base=frame.base,
         boundary=frame.node,
         owner=group,
+        parents=(group,),
         on_exit=frame.call.on_exit,
     )
     made = turn.by_name(call.name)

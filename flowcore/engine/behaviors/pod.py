@@ -136,7 +136,7 @@ def _make_members(turn: Turn, call: Call, processed: Processed, node: Node) -> N
         return
     containers = objects_of(object_of(processed.body, "containerSet"), "containers")
     for container in containers:
-        member = replace(call, name=f"{node.name}.{text_of(container, 'name')}", boundary=node.id, owner=node.id)
+        member = replace(call, name=f"{node.name}.{text_of(container, 'name')}", boundary=node.id, owner=node.id, parents=())
         if turn.by_name(member.name) is None:
             turn.create(member, NodeType.CONTAINER, Phase.PENDING)
     for container in containers:

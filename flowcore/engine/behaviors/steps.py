@@ -197,6 +197,7 @@ class Stepping:
             base=frame.base,
             boundary=frame.node,
             owner=group.id,
+            parents=(group.id,),
             on_exit=frame.call.on_exit,
         )
 
