@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from flowcore.engine.messages import Command, Event, Finished, Invocation, Opened, Outcome, Ready, Start, Started, Stop, Wake, Woken
+from flowcore.engine.messages import (
+    Command,
+    Event,
+    Finished,
+    Invocation,
+    MemberOutcome,
+    Opened,
+    Outcome,
+    Ready,
+    Start,
+    Started,
+    Stop,
+    Wake,
+    Woken,
+)
 from flowcore.errors import InvalidWorkflow
 from flowcore.nodes import NodeId, Phase
 from tests.conformance.answers import part
@@ -58,19 +72,22 @@ class Simulated:
         self.wakes: dict[NodeId | None, datetime] = {}
         self.withheld: set[str] = set()
         self.pending: list[Event] = []
+        self.pods_are_there = False
         self.load(document)
 
     def load(self, document: Mapping[str, Any]) -> None:
         """The workflow is now this document, status included; pods stay."""
         self._document = copy.deepcopy(dict(document))
         self.drive: Drive | None = None
-        self.refusal = ""
+        self.refusal, self.refused_as = "", ("", "")
 
     # --- reconciliation ---
 
     def operate(self) -> None:
         """One reconciliation: what happened to pods and what time brought comes in as one batch."""
         self.world.now += TICK
+        for pod in self.pods.values():
+            pod.deleted = pod.deleted and (pod.phase != "Pending" or pod.stopped)
         opened = self.drive is None
         if opened and not self._open():
             return
@@ -81,10 +98,17 @@ class Simulated:
         due = [node for node, at in self.wakes.items() if at <= self.world.now]
         for node in due:
             del self.wakes[node]
+        self._handle([*events, *(Woken(node) for node in due)], opened=opened)
+
+    def _handle(self, events: list[Event], *, opened: bool) -> None:
+        """Give events to the engine and carry out what it wants; pods that a loaded status speaks of but that are not there were deleted."""
         assert self.drive is not None
-        known = set(self.drive.engine.nodes) if opened else set()
-        for command in self.drive.handle([*events, *(Woken(node) for node in due)]):
-            self._carry_out(command, known)
+        loaded = {id_: row.phase for id_, row in self.drive.engine.nodes.items()} if opened else {}
+        lost: list[Event] = []
+        for command in self.drive.handle(events):
+            lost += self._carry_out(command, loaded)
+        if lost:
+            self._handle(lost, opened=False)
 
     def ensure_open(self) -> None:
         """Put an engine over the document, without reconciling anything."""
@@ -93,18 +117,16 @@ class Simulated:
 
     def prepare(self) -> None:
         """Merge and resolve; make no nodes."""
-        self.ensure_open()
-        assert self.drive is not None
-        part("engine.whole", "prepare")(part("engine.turn", "Turn")(self.drive.engine._state, self.world.now))
+        if self.drive is None:
+            self.operate()
+        if self.refusal:
+            raise InvalidWorkflow(self.refusal)
 
     def order(self, event: Event) -> None:
         """Give an order of a user to the run, which carries it out at once."""
         first = self.drive is None
         self.ensure_open()
-        assert self.drive is not None
-        known = set(self.drive.engine.nodes) if first else set()
-        for command in self.drive.handle([Opened(), event] if first else [event]):
-            self._carry_out(command, known)
+        self._handle([Opened(), event] if first else [event], opened=first)
 
     def absorb(self) -> None:
         """Take over what pods did so far, so that it shows in the document."""
@@ -119,25 +141,28 @@ class Simulated:
             self.drive = open_run(self._document, self.world, run=run, rows=rows, **self.settings.options())
         except InvalidWorkflow as error:
             self.refusal = error.problems[0].message
+            compiled = "not found" in self.refusal or "not permitted" in self.refusal
+            self.refused_as = ("Error", self.refusal) if compiled else ("Failed", f"invalid spec: {self.refusal}")
             return False
         return True
 
-    def _carry_out(self, command: Command, adopted: set[NodeId]) -> None:
+    def _carry_out(self, command: Command, loaded: Mapping[NodeId, Phase]) -> list[Event]:
         if isinstance(command, Start):
-            self._start(command.invocation, adopted)
-        elif isinstance(command, Stop) and command.node in self.pods:
+            return self._start(command.invocation, loaded)
+        if isinstance(command, Stop) and command.node in self.pods:
             self._stop(self.pods[command.node])
         elif isinstance(command, Wake):
             self.wakes[command.node] = command.at
+        return []
 
-    def _start(self, invocation: Invocation, adopted: set[NodeId]) -> None:
+    def _start(self, invocation: Invocation, loaded: Mapping[NodeId, Phase]) -> list[Event]:
         if invocation.node in self.pods:
-            return
-        if invocation.node in adopted and invocation.node_type not in AGENT_TYPES:
-            lost = Outcome(phase=Phase.ERROR, message="pod deleted")
-            self.pending.append(Finished(invocation.node, lost))
-        else:
-            self.pods[invocation.node] = SimulatedPod(invocation)
+            return []
+        if loaded.get(invocation.node) is Phase.RUNNING and invocation.node_type not in AGENT_TYPES and not self.pods_are_there:
+            return [Finished(invocation.node, _deleted(invocation))]
+        phase = "Running" if loaded.get(invocation.node) is Phase.RUNNING else "Pending"
+        self.pods[invocation.node] = SimulatedPod(invocation, phase)
+        return []
 
     def _stop(self, pod: SimulatedPod) -> None:
         """A pod that is stopped ends by the next reconciliation; one that never ran is deleted."""
@@ -149,9 +174,8 @@ class Simulated:
     # --- pods ---
 
     def create_pods_for_running_nodes(self) -> None:
-        """Take the pods of the loaded status as running, from now on."""
-        self.operate()
-        self.pending = [event for event in self.pending if not (isinstance(event, Finished) and event.outcome.message == "pod deleted")]
+        """The pods that the loaded status speaks of are there."""
+        self.pods_are_there = True
 
     def live_pods(self) -> list[SimulatedPod]:
         """Pods that were created and not deleted; all HTTP and plugin nodes share one agent pod."""
@@ -182,14 +206,11 @@ class Simulated:
         return [pod for pod in pods if pod.invocation.pod_name == select["podName"]]
 
     def delete_pods(self, select: Any) -> None:
-        """Pods vanish under the workflow."""
+        """Pods vanish under the workflow; one that never began to run is made again when the workflow is next looked at."""
         for pod in self._selected(select):
             pod.deleted = True
-            members = {
-                name: part("engine.messages", "MemberOutcome")(phase=Phase.ERROR, message="container deleted")
-                for name in _member_names(pod)
-            }
-            self.pending.append(Finished(pod.invocation.node, Outcome(phase=Phase.ERROR, message="pod deleted", members=members)))
+            if pod.phase != "Pending":
+                self.pending.append(Finished(pod.invocation.node, _deleted(pod.invocation)))
 
     def _events(self, pod: SimulatedPod, change: Mapping[str, Any]) -> list[Event]:
         node = pod.invocation.node
@@ -212,11 +233,14 @@ class Simulated:
         if self.drive is None:
             document = copy.deepcopy(self._document)
             if self.refusal:
-                phase = "Error" if "not permitted" in self.refusal else "Failed"
-                document["status"] = {"phase": phase, "message": f"invalid spec: {self.refusal}"}
+                phase, message = self.refused_as
+                document["status"] = {"phase": phase, "message": message, "conditions": [{"type": "Completed", "status": "True"}]}
             return document
         engine = self.drive.engine
         document = dict(part("status", "workflow_with_status")(dict(self.drive.plan.manifest), engine.run, engine.nodes.values()))
+        defaults = self.settings.config.get("workflowDefaults")
+        if defaults:  # Argo writes them into the object
+            document = {**document, **part("plan.merge", "apply_workflow_defaults")(document, defaults)}
         if document["spec"].get("workflowTemplateRef"):  # Argo keeps the merged spec in the status; ours is the plan's
             stored = {**self.spec(), **{key: document["spec"][key] for key in ("shutdown", "suspend") if key in document["spec"]}}
             document["status"] = {**document["status"], "storedWorkflowTemplateSpec": stored}
@@ -246,9 +270,11 @@ def selects(node: Mapping[str, Any], select: Mapping[str, Any]) -> bool:
     return all(matches(look_up(node, path), matcher) for path, matcher in select.items())
 
 
-def _member_names(pod: SimulatedPod) -> list[str]:
-    contained: Any = pod.invocation.body.get("containerSet") or {}
-    return [container["name"] for container in contained.get("containers") or ()]
+def _deleted(invocation: Invocation) -> Outcome:
+    contained: Any = invocation.body.get("containerSet") or {}
+    member = MemberOutcome(phase=Phase.ERROR, message="container deleted")
+    members = {container["name"]: member for container in contained.get("containers") or ()}
+    return Outcome(phase=Phase.ERROR, message="pod deleted", members=members)
 
 
 def _succeeded(invocation: Invocation, outputs: Mapping[str, Any] | None) -> Outcome:

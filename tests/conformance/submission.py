@@ -39,7 +39,7 @@ class PlainCatalog:
     def add(self, document: Document) -> None:
         """Put or replace a document."""
         metadata = document["metadata"]
-        self.remove(document["kind"], metadata["name"], metadata.get("namespace"))
+        self.remove(document["kind"], metadata.get("name", ""), metadata.get("namespace"))
         self.documents.append(document)
 
     def remove(self, kind: str, name: str, namespace: str | None = None) -> None:
@@ -50,7 +50,7 @@ class PlainCatalog:
     def get(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
         """The document, or None."""
         for document in self.documents:
-            if document["kind"] == kind and document["metadata"]["name"] == name:
+            if document["kind"] == kind and document["metadata"].get("name", "") == name:
                 own = None if kind in CLUSTER_KINDS else document["metadata"].get("namespace")
                 if not own or not namespace or own == namespace:
                     return document
