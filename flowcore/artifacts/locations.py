@@ -19,7 +19,7 @@ from flowcore.jsontypes import Json, JsonObject
 from flowcore.models.artifacts import ArtifactLocation
 from flowcore.ports import RunContext
 
-_KEY_FIELDS = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "plugin": "key"}
+KEY_FIELDS = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "plugin": "key"}
 _COMPLETE = {
     "s3": ("endpoint", "bucket"),
     "gcs": ("bucket",),
@@ -42,10 +42,10 @@ def location_of(artifact: JsonObject) -> tuple[str, JsonObject] | None:
 def own_key(artifact: JsonObject) -> str | None:
     """The key in the run's default store, if the artifact is there: its location gives a key and no store."""
     found = location_of(artifact)
-    if found is None or found[0] not in _KEY_FIELDS:
+    if found is None or found[0] not in KEY_FIELDS:
         return None
     kind, place = found
-    key = place.get(_KEY_FIELDS[kind])
+    key = place.get(KEY_FIELDS[kind])
     if not isinstance(key, str) or not key or all(place.get(field) for field in _COMPLETE[kind]):
         return None
     return key
@@ -57,7 +57,7 @@ def has_place(artifact: JsonObject) -> bool:
     if found is None:
         return False
     kind, place = found
-    needed: Json = place.get({**_KEY_FIELDS, "raw": "data", "git": "repo"}.get(kind, "url"))
+    needed: Json = place.get({**KEY_FIELDS, "raw": "data", "git": "repo"}.get(kind, "url"))
     return bool(needed) or (kind == "raw" and needed is not None)
 
 
@@ -83,11 +83,11 @@ async def load(artifact: JsonObject, target: Path, context: RunContext) -> None:
 async def list_keys(artifact: JsonObject, context: RunContext) -> list[str]:
     """The keys of all objects below the artifact's key, sorted. Raises ArtifactError, MissingBackend."""
     found = location_of(artifact)
-    if found is None or found[0] not in _KEY_FIELDS:
+    if found is None or found[0] not in KEY_FIELDS:
         raise ArtifactError(f"keys can only be listed in a store, not in {found[0] if found else 'nothing'}")
     kind, place = found
     key = own_key(artifact)
-    if key is None and not any(place.get(field) for field in (*_COMPLETE[kind], _KEY_FIELDS[kind])):
+    if key is None and not any(place.get(field) for field in (*_COMPLETE[kind], KEY_FIELDS[kind])):
         key = ""  # everything
     if key is not None:
         return await context.artifacts.keys(f"{key.rstrip('/')}/" if key else "")
@@ -97,7 +97,7 @@ async def list_keys(artifact: JsonObject, context: RunContext) -> list[str]:
 async def save(artifact: JsonObject, source: Path, context: RunContext, default_key: str) -> JsonObject:
     """Store ``source`` where the artifact says, else under ``default_key``; the location as Argo records it, ``{"s3": {"key": ...}}``."""
     found = location_of(artifact)
-    if found is None or (found[0] in _KEY_FIELDS and not found[1].get(_KEY_FIELDS[found[0]])):
+    if found is None or (found[0] in KEY_FIELDS and not found[1].get(KEY_FIELDS[found[0]])):
         await context.artifacts.save(default_key, source)
         return {"s3": {"key": default_key}}
     kind, place = found
@@ -106,7 +106,7 @@ async def save(artifact: JsonObject, source: Path, context: RunContext, default_
         await to_thread.run_sync(http_files.upload, place, source, secrets, abandon_on_cancel=True)
     elif (key := own_key(artifact)) is not None:
         await context.artifacts.save(key, source)
-    elif kind in _KEY_FIELDS:
+    elif kind in KEY_FIELDS:
         await find_driver(_driver_name(kind, place)).save(place, source, secrets)
     else:
         raise ArtifactError(f"the output artifact '{artifact.get('name', '')}' cannot be stored as {kind}, which can only be read")

@@ -18,7 +18,7 @@ from anyio import to_thread
 from flowcore.artifacts import archive, locations
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ArtifactError, MissingArtifact
-from flowcore.jsontypes import Json, JsonObject
+from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
 from flowcore.ports import RunContext
 
 LONGEST_PARAMETER = 1 << 20
@@ -50,14 +50,21 @@ def output_artifacts(invocation: Invocation) -> list[Declared]:
 
 def output_parameter_files(invocation: Invocation) -> dict[str, str]:
     """The paths of output parameters that are read from files, by name."""
-    outputs = invocation.body.get("outputs")
-    found: dict[str, str] = {}
-    for parameter in _objects(outputs.get("parameters") if isinstance(outputs, dict) else None):
-        value_from = parameter.get("valueFrom")
-        path = value_from.get("path") if isinstance(value_from, dict) else None
-        if isinstance(path, str) and path:
-            found[str(parameter.get("name"))] = path
-    return found
+    parameters = objects_of(object_of(invocation.body, "outputs"), "parameters")
+    paths = {text_of(parameter, "name"): text_of(object_of(parameter, "valueFrom"), "path") for parameter in parameters}
+    return {name: path for name, path in paths.items() if path}
+
+
+def log_artifact(invocation: Invocation, container: str) -> Declared | None:
+    """The artifact that the log of a main container is to become, ``<container>-logs``; None if logs are not kept."""
+    where = object_of(invocation.body, "archiveLocation")
+    found = locations.location_of(where)
+    if not where.get("archiveLogs") or found is None:
+        return None
+    kind, place = found
+    field = locations.KEY_FIELDS.get(kind, "url")
+    settings: JsonObject = {kind: {**place, field: f"{place.get(field) or ''}/{container}.log".lstrip("/")}}
+    return Declared(f"{container}-logs", "", optional=True, settings=settings)
 
 
 def _declared(settings: JsonObject, template: JsonObject) -> Declared:
@@ -67,11 +74,7 @@ def _declared(settings: JsonObject, template: JsonObject) -> Declared:
 
 
 def _artifacts(holder: Json) -> list[JsonObject]:
-    return _objects(holder.get("artifacts")) if isinstance(holder, dict) else []
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return objects_of(holder, "artifacts") if isinstance(holder, dict) else []
 
 
 async def place_input(artifact: Declared, target: Path, context: RunContext) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyio import to_thread
 
-from flowcore.artifacts import staging
+from flowcore.artifacts import locations, staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ArtifactError
 from flowcore.jsontypes import JsonObject
@@ -27,9 +27,8 @@ class Collected:
     problem: str = ""
 
 
-async def collect(process: Container, invocation: Invocation, context: RunContext, scratch: Path) -> Collected:
+async def collect(process: Container, invocation: Invocation, context: RunContext, scratch: Path, found: Collected) -> None:
     """Read the declared output parameters and store the declared output artifacts; what is not there is left out, for the engine to judge."""
-    found = Collected()
     for name, path in staging.output_parameter_files(invocation).items():
         try:
             async with _opened(process, path) as number:
@@ -45,7 +44,18 @@ async def collect(process: Container, invocation: Invocation, context: RunContex
                     found.artifacts[artifact.name] = await staging.keep_output(artifact, number, context, key, scratch)
         except ArtifactError as error:
             found.problem = found.problem or str(error)
-    return found
+
+
+async def collect_logs(logs: Mapping[str, Path], invocation: Invocation, context: RunContext, found: Collected) -> None:
+    """Store what containers printed, by container, where the invocation says that logs are kept."""
+    for container, log in logs.items():
+        artifact = staging.log_artifact(invocation, container)
+        if artifact is None or not log.exists():
+            continue
+        try:
+            found.artifacts[artifact.name] = await locations.save(artifact.settings, log, context, f"{invocation.workflow}/{container}.log")
+        except ArtifactError as error:
+            found.problem = found.problem or str(error)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBack
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
+from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.isolation import find_capability
 from flowcore_backends.local.layout import ThisMachine
 from flowcore_backends.local.options import LocalChoices, LocalOptions
@@ -33,7 +33,6 @@ from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
 
 _log = logging.getLogger("flowcore.local")
-_LONGEST_FOLDER_NAME = 120
 _POD_KINDS = ("container", "script", "containerSet")
 _ADVICE: Mapping[Kind, str] = {"resource": "resource templates need a Kubernetes API: use the kubernetes backend, or the fake one in tests"}
 
@@ -61,13 +60,13 @@ class LocalExecutor:
             return await self._others.run(invocation, context, report)
         run_folder = self._run_folder(context)
         surroundings = await self.surroundings()
-        folder = run_folder / "nodes" / _folder_name(invocation.pod_name)
+        folder = run_folder / "nodes" / folder_name(invocation.pod_name)
         pod = PodRun(invocation, context, report, self.options, surroundings, folder, run_folder)
         with self._known(invocation, pod):
             try:
                 await to_thread.run_sync(_make_scratch, folder)
                 return await pod.run(None if invocation.daemon else self._slots())
-            except (ExceptionGroup, ArtifactError, MissingBackend) as error:
+            except (ExceptionGroup, ArtifactError, MissingBackend, OSError, ValueError) as error:
                 raise _as_executor_error(_first(error)) from error
             finally:
                 if not self.options.keep_folders:
@@ -131,8 +130,10 @@ class LocalExecutor:
 
 
 def _as_executor_error(error: Exception) -> Exception:
-    """What a backend reports: errors of artifacts and drivers are, to the node, one with its own."""
-    return ExecutorError(str(error)) if isinstance(error, ArtifactError | MissingBackend) else error
+    """What a backend reports: to the node, errors of artifacts and drivers, and those of the machine, are one with its own."""
+    if isinstance(error, ArtifactError | MissingBackend):
+        return ExecutorError(str(error))
+    return ExecutorError(f"the local backend could not run this: {error}") if isinstance(error, OSError | ValueError) else error
 
 
 def _first(given: Exception) -> Exception:
@@ -146,17 +147,6 @@ def _first(given: Exception) -> Exception:
         else:
             leaves.append(error)
     return next((leaf for leaf in leaves if isinstance(leaf, FlowError)), leaves[0])
-
-
-def _folder_name(pod_name: str) -> str:
-    """A pod's name as the name of a folder: itself, or a shorter one with a hash where it is long or holds anything unusual."""
-    if (
-        len(pod_name) <= _LONGEST_FOLDER_NAME
-        and all(character.isalnum() or character in "-." for character in pod_name)
-        and pod_name.strip(".")
-    ):
-        return pod_name
-    return hashlib.sha256(pod_name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _make_scratch(folder: Path) -> None:

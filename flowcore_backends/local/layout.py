@@ -20,6 +20,7 @@ Kind: TypeAlias = Literal["folder", "file", "link"]
 Step: TypeAlias = "list[str]"
 
 MOST_ENTRIES = 4096
+TERMINATION_LOG = "/dev/termination-log"
 _KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 _TMP = "/tmp"  # noqa: S108 - the container's, not the machine's
 _SYSTEM_FOLDERS = frozenset(
@@ -159,7 +160,7 @@ class Layout:
         clean = posixpath.normpath("/" + path.lstrip("/"))
         if clean.startswith("//") or clean == "/":
             raise ExecutorError("a volume or an artifact cannot take the place of the root folder /; declare a folder below it")
-        if clean.startswith(_KERNEL_FOLDERS):
+        if clean.startswith(_KERNEL_FOLDERS) and clean != TERMINATION_LOG:
             raise ExecutorError(
                 f"{path} lies in a folder of the kernel, where the local backend cannot give a node files of its own; declare another path"
             )

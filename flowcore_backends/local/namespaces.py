@@ -50,6 +50,8 @@ def separate(*, user: bool) -> None:
 
     The new process ids begin with the next child. User and group keep their numbers, so files have the owner they had.
     """
+    if not available:
+        raise OSError("this platform has no namespaces")
     uid, gid = os.geteuid(), os.getegid()
     _call("unshare", NEW_MOUNTS | NEW_PIDS | (NEW_USER if user else 0))
     if user:

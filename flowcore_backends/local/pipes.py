@@ -10,7 +10,7 @@ import anyio
 _CHUNK = 64 << 10
 
 
-async def read_pipe(number: int, *sinks: Callable[[bytes], None]) -> None:
+async def read_pipe(number: int, *sinks: Callable[[bytes], object]) -> None:
     """Give all that comes out of the pipe ``number`` to ``sinks``, until its end."""
     while True:
         try:

@@ -25,7 +25,8 @@ from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.models.templates import Template
 from flowcore.ports import RunContext
 from flowcore_backends.environment import PodFacts, environment_of, expand
-from flowcore_backends.local.layout import Mount
+from flowcore_backends.local.folder_names import folder_name
+from flowcore_backends.local.layout import TERMINATION_LOG, Mount
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.volumes import Volumes
 
@@ -55,6 +56,12 @@ class ContainerPlan:
     folder: Path
     memory: int | None = None
     dependencies: list[str] = field(default_factory=list)
+    keep_log: bool = False  # whether what it prints is also written to ``log``
+
+    @property
+    def log(self) -> Path:
+        """The file for all that the container prints."""
+        return self.folder / "log"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +150,7 @@ class _Planner:
 
     def _main_container(self, container: Container, artifacts: list[Mount]) -> ContainerPlan:
         plan = self._container(container, "main")
+        plan.keep_log = staging.log_artifact(self.invocation, container.name) is not None
         result_container = container.name == MAIN
         if self.template.container_set is None or result_container:
             plan.mounts = [*plan.mounts, *artifacts]
@@ -169,6 +177,9 @@ class _Planner:
             ) from error
         environment = {**self.options.inherited_environment(), **self._argo_variables(container.name), **given}
         mounts = self.volumes.mounts(container.volume_mounts, given)
+        folder = self.folder / f"{role}-{folder_name(container.name)}"
+        if self.isolated and TERMINATION_LOG in json.dumps(container.to_json()):
+            mounts.append(_termination_log(folder))
         if self.programs is not None:
             environment["PATH"] += f":{_PROGRAMS if self.isolated else self.programs}"
             mounts.append(Mount(str(self.programs), _PROGRAMS))
@@ -181,7 +192,7 @@ class _Planner:
             mounts=mounts,
             outputs=[],
             model=container,
-            folder=self.folder / f"{role}-{container.name}",
+            folder=folder,
             memory=_memory_limit(container),
         )
 
@@ -242,6 +253,14 @@ class _Planner:
 def progress_file(folder: Path) -> Path:
     """Where the main container of an invocation writes its progress, below the invocation's scratch folder."""
     return folder / "argo" / _PROGRESS
+
+
+def _termination_log(folder: Path) -> Mount:
+    """The file in which Kubernetes looks for last words. It costs a view of /dev of its own, so only those get it that speak of it."""
+    file = folder / "termination-log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    return Mount(str(file), TERMINATION_LOG, folder=False)
 
 
 def _programs(folder: Path, options: LocalOptions) -> Path | None:

@@ -17,7 +17,7 @@ from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.local import shared_paths
-from flowcore_backends.local.collect import Collected, collect
+from flowcore_backends.local.collect import Collected, collect, collect_logs
 from flowcore_backends.local.judgement import DEPENDENCY_FAILED, TERMINATED, judge, stopped_outcome
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.placing import place_in_volume, see_what_came
@@ -181,10 +181,13 @@ class PodRun:
         return ended
 
     async def _collect(self, pod: PodPlan) -> Collected:
+        found = Collected()
         main = self._running.get(MAIN)
-        if main is None or main.process is None or main.process.exit is None or main.process.exit.refused:
-            return Collected()
-        return await collect(main.process, self._invocation, self._context, self._folder)
+        if main is not None and main.process is not None and main.process.exit is not None and not main.process.exit.refused:
+            await collect(main.process, self._invocation, self._context, self._folder, found)
+        logs = {plan.name: plan.log for plan in pod.of_role("main") if plan.keep_log}
+        await collect_logs(logs, self._invocation, self._context, found)
+        return found
 
     def _report_started(self) -> None:
         """A main container runs: said once."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import anyio
 
 from flowcore.nodes import NodeId
 from flowcore.ports import Reporter
-from flowcore_backends.local.layout import Layout, Machine
+from flowcore_backends.local.layout import TERMINATION_LOG, Layout, Machine
 from flowcore_backends.local.pipes import read_pipe
 from flowcore_backends.local.pod import ContainerPlan
 from flowcore_backends.local.process import Container, Exit, Launcher
@@ -123,15 +123,18 @@ class RunningContainer:
 
     async def _relay(self, number: int, stream: str) -> None:
         lines = LineReporter(self._node, self.plan.name, "stdout" if stream == "stdout" else "stderr", self._report)
-        sinks: list[Callable[[bytes], None]] = [lines.feed]
+        sinks: list[Callable[[bytes], object]] = [lines.feed]
         if stream == "stdout" and self.result is not None:
             sinks.append(self.result.feed)
         if self._log is not None:
             sinks.append(self._log.feed)
-        try:
-            await read_pipe(number, *sinks)
-        finally:
-            lines.end()
+        with ExitStack() as files:
+            if self.plan.keep_log:
+                sinks.append(files.enter_context(self.plan.log.open("ab", buffering=0)).write)
+            try:
+                await read_pipe(number, *sinks)
+            finally:
+                lines.end()
 
     async def _describe(self, ended: Exit) -> Ended:
         if ended.refused:
@@ -142,7 +145,9 @@ class RunningContainer:
     async def _termination_message(self) -> str:
         path = self.plan.model.termination_message_path
         assert self.process is not None
-        if path and not path.startswith("/dev/") and (number := await self.process.open(path)) is not None:
+        if not path and any(mount.path == TERMINATION_LOG for mount in self.plan.mounts):
+            path = TERMINATION_LOG
+        if path and (number := await self.process.open(path)) is not None:
             with os.fdopen(number, "rb") as file:
                 text = file.read(_LONGEST_TERMINATION_MESSAGE).decode("utf-8", "replace")
             if text:

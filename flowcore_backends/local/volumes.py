@@ -14,6 +14,7 @@ from flowcore.errors import ArtifactError, ExecutorError
 from flowcore.jsontypes import Json, JsonObject
 from flowcore.ports import Catalog
 from flowcore_backends.environment import PodFacts, catalog_values, expand, field_value
+from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.layout import Mount
 from flowcore_backends.local.options import LocalOptions
 
@@ -54,7 +55,7 @@ class Volumes:
         if name not in self._made:
             volume = self._volumes.get(name)
             if name in self._claim_templates:
-                self._made[name] = _folder(self._run_folder / "claims" / name)
+                self._made[name] = _folder(self._run_folder / "claims" / folder_name(name))
             elif volume is None:
                 raise ExecutorError(f'volume mount "{name}" names no volume of the workflow or the template')
             else:
@@ -62,7 +63,7 @@ class Volumes:
         return self._made[name]
 
     def _make(self, name: str, volume: JsonObject) -> Path:
-        folder = self._folder / "volumes" / name
+        folder = self._folder / "volumes" / folder_name(name)
         kinds = [kind for kind in volume if kind != "name"]
         match kinds[0] if kinds else "emptyDir", volume.get(kinds[0]) if kinds else {}:
             case "emptyDir" | "ephemeral", _:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import Invocation, Outcome
@@ -42,4 +43,8 @@ def shell_invocation(command: str, *, ask: dict[str, Any] | None = None, **templ
     return invocation("shell", body, inputs=body.get("inputs"), **{"capture_result": True, **(ask or {})})
 
 
-Scene = Callable[[Play], Awaitable[None]]
+async def needs_views(play: Play) -> None:
+    """Skip the test where the machine gives no private view of the file system."""
+    assert isinstance(play.executor, LocalExecutor)
+    if not (await play.executor.surroundings()).isolated:
+        pytest.skip("this machine gives no private view of the file system")

@@ -14,7 +14,7 @@ from flowcore.nodes import Phase
 from flowcore.ports import Logged
 from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT
 from tests.backends.contract import invocation
-from tests.backends.local_scene import scene, sh
+from tests.backends.local_scene import needs_views, scene, sh
 
 CONFIG: dict[str, Any] = {
     "kind": "ConfigMap",
@@ -179,10 +179,12 @@ async def test_a_command_that_takes_too_much_memory_is_killed_for_it(tmp_path: P
         ({"terminationMessagePath": "/tmp/why"}, "echo -n broken > /tmp/why; exit 3", ": broken"),
         ({"terminationMessagePolicy": "FallbackToLogsOnError"}, "echo last words; exit 3", ": last words"),
         ({}, "echo last words; exit 3", ""),
+        ({}, "echo -n told > /dev/termination-log; exit 3", ": told"),
     ],
 )
 async def test_termination_messages(tmp_path: Path, policy: Any, command: str, note: str) -> None:
     async with scene(tmp_path) as play:
+        await needs_views(play)
         assert (await sh(play, command, container=policy)).message == f"main: Error (exit code 3){note}"
 
 
@@ -190,6 +192,64 @@ async def test_progress_comes_from_its_file(tmp_path: Path) -> None:
     async with scene(tmp_path) as play:
         assert (await sh(play, 'echo 1/3 > "$ARGO_PROGRESS_FILE"; echo 2/3 >> "$ARGO_PROGRESS_FILE"')).progress == "2/3"
         assert (await sh(play, 'echo all done > "$ARGO_PROGRESS_FILE"')).progress is None
+
+
+async def test_devices_are_there_when_a_command_speaks_of_last_words(tmp_path: Path) -> None:
+    async with scene(tmp_path) as play:
+        await needs_views(play)
+        command = (
+            "test -c /dev/null && echo x > /dev/null && head -c 1 /dev/urandom | wc -c && ls /dev/termination-log && echo out > /dev/stdout"
+        )
+        assert (await sh(play, command)).result == "1\n/dev/termination-log\nout"
+    assert not Path("/dev/termination-log").exists()
+
+
+async def test_logs_are_kept_where_the_run_says_so(tmp_path: Path) -> None:
+    where: Any = {"archiveLocation": {"archiveLogs": True, "s3": {"key": "wf/pod"}}}
+    async with scene(tmp_path) as play:
+        ended = await sh(play, "echo out; echo err >&2; exit 1", **where)
+        assert dict(ended.artifacts) == {"main-logs": {"s3": {"key": "wf/pod/main.log"}}}
+        kept = (tmp_path / "artifacts" / "wf" / "pod" / "main.log").read_text()
+        assert sorted(kept.splitlines()) == ["err", "out"]
+
+
+@pytest.mark.parametrize("name", ["../../../escape", "/abs", "..", "a/b", "x" * 300, "ü", ""])
+async def test_no_name_of_a_document_leads_out_of_the_scratch_folder(tmp_path: Path, name: str) -> None:
+    volume = {"volumeMounts": [{"name": name, "mountPath": "/v"}]}
+    sidecar = {"name": name, "command": ["sh", "-c", "echo side"], **volume}
+    before = sorted(path.name for path in tmp_path.iterdir())
+    async with scene(tmp_path, spec={"volumeClaimTemplates": [{"metadata": {"name": name}}]}) as play:
+        ended = await sh(play, "touch /v/f", container=volume, sidecars=[sidecar], ask={"pod_name": name, "uid": "uid-of-wf"})
+        assert ended.message == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) in (before, [*before, "run"])
+    assert [path.name for path in (tmp_path / "run").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"env": [{"name": "A=B", "value": "x"}]},
+        {"env": [{"name": "A", "value": "x\0y"}]},
+        {"args": ["a\0b"]},
+        {"args": ["x" * 4_000_000]},
+        {"workingDir": "/a\0b"},
+        {"volumeMounts": [{"name": "v", "mountPath": "/a\0b"}]},
+        {"volumeMounts": [{"name": "v", "mountPath": ""}]},
+        {"volumeMounts": [{"name": "v", "mountPath": "/" + "x" * 300}]},
+        {"volumeMounts": [{"name": "none", "mountPath": "/x"}]},
+        {"workingDir": "/etc/passwd/x"},
+    ],
+)
+async def test_what_no_machine_can_do_ends_in_an_outcome_or_an_error_of_ours(tmp_path: Path, container: Any) -> None:
+    async with scene(tmp_path) as play:
+        try:
+            ended = await sh(play, "true", container=container, volumes=[{"name": "v", "emptyDir": {}}])
+        except ExecutorError as error:
+            assert str(error)
+        else:
+            assert ended.exit_code == 128
+            assert ended.message.startswith("main: StartError (exit code 128)")
+        assert (await sh(play, "echo on")).result == "on"
 
 
 async def test_an_image_is_not_used_and_that_is_said_once_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,9 +13,8 @@ import pytest
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Phase
-from flowcore_backends.local import LocalExecutor
-from tests.backends.contract import Play, invocation
-from tests.backends.local_scene import scene, sh, shell
+from tests.backends.contract import invocation
+from tests.backends.local_scene import needs_views, scene, sh, shell
 
 
 def parameters(**paths: str) -> JsonObject:
@@ -24,12 +23,6 @@ def parameters(**paths: str) -> JsonObject:
 
 def artifacts(**paths: Any) -> JsonObject:
     return {"artifacts": [{"name": name, **(more if isinstance(more, dict) else {"path": more})} for name, more in paths.items()]}
-
-
-async def needs_views(play: Play) -> None:
-    assert isinstance(play.executor, LocalExecutor)
-    if not (await play.executor.surroundings()).isolated:
-        pytest.skip("this machine gives no private view of the file system")
 
 
 @pytest.mark.parametrize(
