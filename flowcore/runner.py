@@ -358,7 +358,7 @@ class Run:
                 outcome = await self._world.executor.run(work.invocation, self._world.context, self._hear)
             except ExecutorError as error:
                 outcome = Outcome(phase=Phase.ERROR, message=str(error))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a third party's executor raises ends its node, not the run
                 _log.exception("the executor failed on node %s", work.invocation.node_name)
                 outcome = Outcome(phase=Phase.ERROR, message=f"the executor failed: {type(error).__name__}: {error}")
             self._work.pop(node, None)

@@ -62,7 +62,7 @@ async def open_run(
     catalog = catalog or MemoryCatalog()
     clock = clock or getattr(executor, "clock", None) or RealClock()
     model = workflow if isinstance(workflow, Workflow) else load_workflow(workflow)
-    chance = random.Random(seed)  # noqa: S311 - names, not secrets
+    chance = random.Random(seed)
     values = {key: as_text(value) for key, value in (parameters or {}).items()}
     plan = compile_plan(
         model,
@@ -75,7 +75,11 @@ async def open_run(
         entrypoint=entrypoint,
         options=options,
     )
-    problems = [problem for problem in validate(Workflow.model_validate(plan.manifest), catalog=catalog) if problem.severity == "error"]
+    problems = [
+        problem
+        for problem in validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True)
+        if problem.severity == "error"
+    ]
     if problems:
         raise InvalidWorkflow(problems)
     scratch = None if folder is not None and artifacts is not None else Path(tempfile.mkdtemp(prefix="flowcore-"))

@@ -79,9 +79,7 @@ def pass_deadline(turn: Turn) -> None:
             continue
         if node.type is NodeType.SUSPEND or node.phase is Phase.PENDING:
             _fail(turn, node, times.DEADLINE)
-        elif node.type is NodeType.POD:
-            _stop_pod(turn, node, times.DEADLINE)
-        elif node.type in (NodeType.HTTP, NodeType.PLUGIN):
+        elif node.type is NodeType.POD or node.type in (NodeType.HTTP, NodeType.PLUGIN):
             _stop_pod(turn, node, times.DEADLINE)
         elif node.type is NodeType.RETRY:
             turn.state.touch(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowcore.engine import times
+from flowcore.engine.frames import LeafFrame
 from flowcore.engine.turn import Turn
 from flowcore.nodes import NodeId, Phase
 
@@ -16,5 +17,7 @@ def end_beneath(turn: Turn, boundary: NodeId | None) -> None:
         if boundary is not None and row.boundary != boundary:
             continue
         times.stop(turn, row)
-        turn.state.frames.pop(id_, None)
+        frame = turn.state.frames.pop(id_, None)
+        if isinstance(frame, LeafFrame) and frame.processed.entry.kind != "container":
+            turn.state.late.add(id_)  # Argo waits for what scripts report, and so sees how they ended
         turn.put(replace(row, phase=Phase.SUCCEEDED, daemoned=False, finished_at=row.finished_at or turn.now))

@@ -15,6 +15,7 @@ from flowcore.language.depends import Depends, from_dependencies, parse_depends
 from flowcore.language.scope import Scope
 from flowcore.nodes import Node, NodeType
 from flowcore.plan.arguments import Processed
+from flowcore.plan.expansion import is_loop
 from flowcore.plan.scopes import aggregate_variables, input_variables, node_variables, referenced_names, scope_with, skipped_variables
 from flowcore.plan.templates import Base, Entry, Holder, TemplateNotFound
 
@@ -53,13 +54,14 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         call=call,
         processed=processed,
         base=base,
-        inputs=turn.state.current.child(input_variables(processed.inputs)),
+        inputs=turn.state.shared.child(input_variables(processed.inputs)),
         tasks=tasks,
         order=_visit_order(targets, dependencies),
         targets=targets,
         dependencies=dependencies,
         dependents=dependents,
         logic=logic,
+        inline_loops=frozenset(name for name, task in tasks.items() if task.get("inline") is not None and is_loop(task)),
     )
 
 
@@ -100,9 +102,19 @@ def scope_of_task(turn: Turn, frame: DagFrame, name: str) -> Scope:
     task = frame.tasks[name]
     wanted = referenced_names(compact(task), "tasks")
     ancestors = _ancestors(frame, name, wanted)
+    if frame.inline_loops:
+        _require_templates(turn, frame, name)
     for ancestor in ancestors:
-        _add(turn, frame, scope, ancestor, every_group=True)
+        _add(turn, frame, scope, ancestor)
     return scope
+
+
+def _require_templates(turn: Turn, frame: DagFrame, name: str) -> None:
+    # Argo looks the template of each ancestor's group up by what its node records; that of an inline template records none.
+    for ancestor in frame.inline_loops.intersection(_ancestors(frame, name, None)):
+        node = turn.by_name(f"{turn.row(frame.node).name}.{ancestor}")
+        if node is not None and node.type is NodeType.TASK_GROUP:
+            raise ExpressionError("failed to get a template")
 
 
 def scope_of_outputs(turn: Turn, frame: DagFrame) -> Scope:
@@ -111,18 +123,15 @@ def scope_of_outputs(turn: Turn, frame: DagFrame) -> Scope:
     wanted = referenced_names(compact(object_of(frame.processed.body, "outputs")), "tasks")
     for name in frame.tasks:
         if wanted is None or name in wanted:
-            _add(turn, frame, scope, name, every_group=False)
+            _add(turn, frame, scope, name)
     return scope
 
 
-def _add(turn: Turn, frame: DagFrame, scope: Scope, name: str, *, every_group: bool) -> None:
+def _add(turn: Turn, frame: DagFrame, scope: Scope, name: str) -> None:
     node = turn.by_name(f"{turn.row(frame.node).name}.{name}")
     if node is None:
         return
     if node.type is NodeType.TASK_GROUP:
-        if every_group and not node.template_name and not node.template_ref:
-            # Argo looks the group's template up by what its node records; that of an inline template records none.
-            raise ExpressionError("failed to get a template")
         scope_with(scope, aggregate_variables("tasks", name, [turn.row(child) for child in turn.children(node.id)]))
     scope_with(scope, node_variables("tasks", name, hooks.last_attempt(turn, node)))
     scope_with(scope, skipped_variables("tasks", name, node, _entry(turn, frame, frame.tasks[name])))

@@ -141,8 +141,10 @@ class Engine:
                 self._refuse_run(turn, message, error=error)
             case Started(node) | Ready(node) | Progressed(node) | Finished(node) | Recalled(node):
                 self._apply_to_node(turn, event, node)
-            case Woken(node) | Granted(node) | Refused(node):
+            case Woken(node) | Granted(node) | Refused(node) if node is not None:
                 self._apply_to_node(turn, event, node)
+            case Woken() | Granted() | Refused():
+                pass  # of the run, and handled above
             case _:
                 assert_never(event)
 

@@ -18,7 +18,7 @@ from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.scope import Scope, Value
-from flowcore.nodes import Node, NodeType, Phase, pod_name
+from flowcore.nodes import Node, NodeType, Phase, node_id, pod_name
 from flowcore.plan.arguments import Processed, process
 from flowcore.plan.templates import Base, Entry, TemplateNotFound
 
@@ -150,7 +150,8 @@ def own_scope(turn: Turn, call: Call, entry: Entry) -> Scope:
 
 def name_of_pod(turn: Turn, node_name: str, entry: Entry) -> str:
     """The name of the pod of the node ``node_name``."""
-    return pod_name(turn.run.name, node_name, entry.name, version=turn.plan.options.pod_name_version)
+    name = pod_name(turn.run.name, node_name, entry.name, version=turn.plan.options.pod_name_version)
+    return name + turn.id_of(node_name).removeprefix(node_id(turn.run.name, node_name))
 
 
 def retry_strategy(turn: Turn, body: JsonObject) -> JsonObject | None:

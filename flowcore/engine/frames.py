@@ -109,6 +109,7 @@ class DagFrame:
     dependencies: dict[str, tuple[str, ...]]
     dependents: dict[str, list[str]]
     logic: dict[str, Depends | None]
+    inline_loops: frozenset[str]
     task_of: dict[NodeId, str] = field(default_factory=dict)
     candidates: Candidates = field(default_factory=Candidates)
     unsettled: dict[NodeId, None] = field(default_factory=dict)

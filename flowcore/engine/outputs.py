@@ -15,7 +15,7 @@ from flowcore.language.expressions import compile_expression, go_text
 from flowcore.language.scope import ABSENT, Scope
 from flowcore.nodes import Phase
 from flowcore.plan.artifacts import resolve_artifact, resolve_variable, unwrap
-from flowcore.plan.scopes import global_outputs, scope_with
+from flowcore.plan.scopes import global_artifacts, global_parameters, scope_with
 
 RESULT_LIMIT = 256 * 1024
 
@@ -165,7 +165,8 @@ def export(turn: Turn, outputs: JsonObject | None) -> None:
                 changed = True
     if changed:
         turn.update_run(replace(turn.run, outputs=whole))
-        scope_with(turn.state.globals, global_outputs(turn.run.outputs))
+        scope_with(turn.state.globals, global_parameters(turn.run.outputs))
+        scope_with(turn.state.shared, global_artifacts(turn.run.outputs))
 
 
 def _global(item: JsonObject, name: str, part: str) -> JsonObject:

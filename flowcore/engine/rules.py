@@ -127,7 +127,7 @@ _LONGEST = timedelta(days=106751)  # what Go's Duration can hold
 
 
 def _wait(backoff: JsonObject, base: timedelta, attempts: int) -> timedelta:
-    """duration * factor ** (attempts - 1), bounded by ``cap``."""
+    """Duration * factor ** (attempts - 1), bounded by ``cap``."""
     factor = _int32(backoff.get("factor"))
     wait = base
     if factor is not None and factor > 0:
@@ -285,9 +285,9 @@ __all__ = [
     "Verdict",
     "WaitUntil",
     "dag_phase",
-    "group_phase",
     "decide_retry",
     "group_failure",
+    "group_phase",
     "is_part_of_exit_handler",
     "is_transient",
     "policy_covers",

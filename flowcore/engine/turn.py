@@ -53,8 +53,10 @@ class State:
         self.refused: dict[NodeId, str] = {}
         self.questions: dict[NodeId, set[str]] = {}
         self.stopping: set[NodeId] = set()
+        self.late: set[NodeId] = set()
         self.globals = Scope()  # what holds for the whole run, and its outputs so far
         self.current = self.globals.child()  # the run's status, duration and failures on top, as of this pass
+        self.shared = self.current.child()  # global artifacts on top: only what resolves artifacts sees them
         self.open_leaves = 0
         self.wait_for_slot = False
         self.timers = 0
@@ -149,12 +151,23 @@ class Turn:
         return self.state.nodes[node]
 
     def id_of(self, name: str) -> NodeId:
-        """The id of the node called ``name``."""
-        return node_id(self.state.run.name, name)
+        """The id of the node called ``name``: Argo's, unless another node has that already (its hash has 32 bits)."""
+        plain = node_id(self.state.run.name, name)
+        row = self.state.nodes.get(plain)
+        if row is None or row.name == name:
+            return plain
+        number = 2
+        while True:
+            id_ = NodeId(f"{plain}-{number}")
+            row = self.state.nodes.get(id_)
+            if row is None or row.name == name:
+                return id_
+            number += 1
 
     def by_name(self, name: str) -> Node | None:
         """The row of the node called ``name``, if it exists."""
-        return self.state.nodes.get(self.id_of(name))
+        row = self.state.nodes.get(node_id(self.state.run.name, name))
+        return row if row is None or row.name == name else self.state.nodes.get(self.id_of(name))
 
     def children(self, node: NodeId) -> list[NodeId]:
         """The children of ``node`` in the order in which they became so."""

@@ -20,7 +20,7 @@ from flowcore.language.expressions import compile_expression
 from flowcore.language.tags import substitute
 from flowcore.nodes import Node, NodeType, Phase, Shutdown, WorkflowPhase, pod_name
 from flowcore.plan.locking import locks_of
-from flowcore.plan.scopes import failures_text, global_outputs, global_variables, scope_with
+from flowcore.plan.scopes import failures_text, global_artifacts, global_parameters, global_variables, scope_with
 from flowcore.plan.templates import Holder
 
 LABEL_PHASE = "workflows.argoproj.io/phase"
@@ -31,7 +31,8 @@ def prepare(turn: Turn) -> None:
     """Make the globals of the run, and fill them into the spec; done whenever the run is opened."""
     plan, state = turn.plan, turn.state
     scope_with(state.globals, global_variables(plan.spec, turn.run, plan.parameters))
-    scope_with(state.globals, global_outputs(turn.run.outputs))
+    scope_with(state.globals, global_parameters(turn.run.outputs))
+    scope_with(state.shared, global_artifacts(turn.run.outputs))
     templates = plan.spec.get("templates")
     spec = substitute({key: value for key, value in plan.spec.items() if key != "templates"}, state.globals)
     arguments = object_of(spec, "arguments")
@@ -120,6 +121,7 @@ def operate(executing: Executing, turn: Turn) -> None:
             return
     except CallFailed as error:
         root = turn.mark(root.id, Phase.ERROR, error.message)
+        status = WorkflowPhase.ERROR
     if not root.fulfilled:
         return
     handler = _run_exit_handler(executing, turn)

@@ -147,10 +147,7 @@ class Plan:
         if found is not None and (not key or key in object_of(found, "data")):
             return ""
         name = f"{text_of(reference, 'configMap')}#{key}"
-        return (
-            "failed to resolve artifact repository: "
-            f'failed to find any artifact repository for artifact repository ref "{name}"'
-        )
+        return f'failed to resolve artifact repository: failed to find any artifact repository for artifact repository ref "{name}"'
 
 
 def compile_plan(

@@ -13,7 +13,7 @@ from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, compact, json_text, object_of, objects_of, text_of
 from flowcore.language.quantities import rfc3339, time_letters
 from flowcore.language.scope import ABSENT, Scope, Value
-from flowcore.nodes import Node, Phase, RunRow
+from flowcore.nodes import Node, NodeId, Phase, RunRow
 from flowcore.plan.templates import Entry
 
 ANNOTATION_SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
@@ -57,15 +57,19 @@ def _add_metadata(variables: dict[str, Value], spec: JsonObject, run: RunRow) ->
         variables["workflow.scheduledTime"] = scheduled
 
 
-def global_outputs(outputs: JsonObject | None) -> dict[str, Value]:
-    """The ``workflow.outputs.*`` variables of a run's global outputs."""
-    variables: dict[str, Value] = {}
-    for parameter in objects_of(outputs, "parameters") if outputs else ():
-        if parameter.get("value") is not None:
-            variables[f"workflow.outputs.parameters.{text_of(parameter, 'name')}"] = parameter["value"]
-    for artifact in objects_of(outputs, "artifacts") if outputs else ():
-        variables[f"workflow.outputs.artifacts.{text_of(artifact, 'name')}"] = artifact
-    return variables
+def global_parameters(outputs: JsonObject | None) -> dict[str, Value]:
+    """The ``workflow.outputs.parameters.*`` variables of a run's global outputs."""
+    return {
+        f"workflow.outputs.parameters.{text_of(parameter, 'name')}": parameter["value"]
+        for parameter in (objects_of(outputs, "parameters") if outputs else ())
+        if parameter.get("value") is not None
+    }
+
+
+def global_artifacts(outputs: JsonObject | None) -> dict[str, Value]:
+    """The ``workflow.outputs.artifacts.*`` variables of a run's global outputs."""
+    artifacts = objects_of(outputs, "artifacts") if outputs else []
+    return {f"workflow.outputs.artifacts.{text_of(artifact, 'name')}": artifact for artifact in artifacts}
 
 
 def input_variables(inputs: JsonObject | None) -> dict[str, Value]:
@@ -256,7 +260,7 @@ def scope_with(scope: Scope, variables: Mapping[str, Value]) -> None:
         scope.set(key, value)
 
 
-def failures_text(nodes: Iterable[Node], pod_name_of: Mapping[str, str]) -> str:
+def failures_text(nodes: Iterable[Node], pod_name_of: Mapping[NodeId, str]) -> str:
     """``workflow.failures``: a JSON list of the failed nodes, quoted once more as Argo quotes it."""
     failures: list[Json] = [
         {
@@ -276,7 +280,8 @@ def failures_text(nodes: Iterable[Node], pod_name_of: Mapping[str, str]) -> str:
 __all__ = [
     "aggregate_variables",
     "failures_text",
-    "global_outputs",
+    "global_artifacts",
+    "global_parameters",
     "global_variables",
     "input_variables",
     "loop_index",

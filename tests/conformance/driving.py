@@ -157,7 +157,7 @@ def _validate(manifest: Mapping[str, Any], world: World, defaults: Any) -> None:
     """What a run does before it starts."""
     models = importlib.import_module("flowcore.models.workflows")
     validate = importlib.import_module("flowcore.plan.validate").validate
-    problems = validate(models.Workflow.model_validate(manifest), catalog=world.catalog, workflow_defaults=defaults)
+    problems = validate(models.Workflow.model_validate(manifest), catalog=world.catalog, workflow_defaults=defaults, like_argo=True)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise InvalidWorkflow(errors)

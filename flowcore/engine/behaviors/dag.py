@@ -50,7 +50,7 @@ class DagRunning:
 
     def advance(self, turn: Turn, frame: Frame) -> Node:
         """Look at what changed, then start what may start; give the verdict when nothing is open."""
-        assert isinstance(frame, DagFrame)  # noqa: S101 - the dispatch table says so
+        assert isinstance(frame, DagFrame)
         for child in turn.state.dirty.pop(frame.node, {}):
             if child in frame.task_of:
                 self._nominate(frame, frame.task_of[child])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+
 from flowcore.engine import gates, outputs, times
 from flowcore.engine.calls import Call, CallFailed
 from flowcore.engine.execute import display_name_of, name_of_pod
@@ -200,7 +201,8 @@ def ended(turn: Turn, node: Node, outcome: Outcome) -> None:
 def ended_late(turn: Turn, node: Node, outcome: Outcome) -> None:
     """The work of a daemon that was ended with its scope is over: its own end is what the node shows, as in Argo."""
     turn.state.stopping.discard(node.id)
-    if node.phase is Phase.SUCCEEDED and node.type is NodeType.POD and outcome.phase.failed_or_error:
+    if node.id in turn.state.late and node.phase is Phase.SUCCEEDED and outcome.phase.failed_or_error:
+        turn.state.late.discard(node.id)
         outputs_made: JsonObject | None = {"exitCode": str(outcome.exit_code)} if outcome.exit_code is not None else node.outputs
         turn.put(replace(node, phase=outcome.phase, message=outcome.message, outputs=outputs_made))
 

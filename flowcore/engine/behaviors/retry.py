@@ -44,7 +44,7 @@ class Retrying:
 
     def advance(self, turn: Turn, frame: Frame) -> Node:
         """Move the last attempt on, or make the next one, until there is something to wait for."""
-        assert isinstance(frame, RetryFrame)  # noqa: S101 - the dispatch table says so
+        assert isinstance(frame, RetryFrame)
         turn.state.dirty.pop(frame.node, None)
         while True:
             wrapper = turn.row(frame.node)
@@ -63,8 +63,6 @@ class Retrying:
                 if attempt.daemoned:
                     wrapper = turn.row(frame.node)
                     turn.put(replace(wrapper, phase=attempt.phase, daemoned=True, finished_at=wrapper.finished_at or turn.now))
-                elif turn.row(frame.node).daemoned:
-                    turn.put(replace(turn.row(frame.node), daemoned=False, finished_at=None))
                 return turn.row(frame.node)
 
     def _judge(self, turn: Turn, frame: RetryFrame, wrapper: Node, last: Node) -> bool:
@@ -88,12 +86,12 @@ class Retrying:
             case rules.GiveUp(message):
                 return self._give_up(turn, frame, last, message)
             case rules.WaitUntil(at, message):
-                row = turn.put(replace(turn.row(frame.node), message=message, daemoned=False))
+                row = turn.put(replace(turn.row(frame.node), message=message))
                 if row.wake_at != at:
                     times.set_timer(turn, row, at)
                 return True
             case rules.TryAgain(until):
-                turn.put(replace(turn.row(frame.node), message="", wake_at=None, daemoned=False, phase=Phase.RUNNING))
+                turn.put(replace(turn.row(frame.node), message="", wake_at=None, phase=Phase.RUNNING))
                 if until is not None:
                     frame.call = replace(frame.call, until=until)
                 return False
@@ -106,7 +104,7 @@ class Retrying:
         return ""
 
     def _give_up(self, turn: Turn, frame: RetryFrame, last: Node, message: str) -> bool:
-        turn.put(replace(turn.row(frame.node), daemoned=False))
+        # A wrapper that was a daemon stays one, as in Argo, and ends with its scope.
         turn.mark(frame.node, last.phase, message)
         self._close(turn, frame)
         return True

@@ -23,7 +23,6 @@ from flowcore.plan.expansion import is_loop
 from flowcore.plan.scopes import (
     aggregate_variables,
     input_variables,
-    loop_index,
     node_variables,
     referenced_names,
     scope_with,
@@ -47,7 +46,7 @@ class Stepping:
             call=call,
             processed=processed,
             base=base,
-            scope=turn.state.current.child(input_variables(processed.inputs)),
+            scope=turn.state.shared.child(input_variables(processed.inputs)),
             groups=_groups(processed.body),
             referenced=referenced_names(processed.entry.text, "steps"),
         )
@@ -56,7 +55,7 @@ class Stepping:
 
     def advance(self, turn: Turn, frame: Frame) -> Node:
         """Go on until there is something to wait for, or the node is fulfilled."""
-        assert isinstance(frame, StepsFrame)  # noqa: S101 - the dispatch table says so
+        assert isinstance(frame, StepsFrame)
         turn.state.dirty.pop(frame.node, None)
         earlier = self._reassess_daemons(turn, frame)
         if earlier is not None:
@@ -282,6 +281,8 @@ class Stepping:
         """Put what the steps of a group left behind into scope, as far as anybody asks for it."""
         for step in frame.groups[frame.index]:
             name = text_of(step, "name")
+            if step.get("inline") is not None and is_loop(step):
+                self._require_template(turn, group, name)
             if frame.referenced is not None and name not in frame.referenced:
                 continue
             child = turn.by_name(f"{group.name}.{name}")
@@ -294,7 +295,6 @@ class Stepping:
                 row for row in map(turn.row, turn.children(group.id)) if row.name.startswith(prefix) and row.type is not NodeType.SKIPPED
             ]
             if items:
-                self._require_template(min(items, key=lambda row: loop_index(row.name)))
                 scope_with(frame.scope, aggregate_variables("steps", name, items))
             scope_with(frame.scope, node_variables("steps", name, group))
         state = frame.states.get(frame.index)
@@ -307,9 +307,12 @@ class Stepping:
         except TemplateNotFound:
             return None
 
-    def _require_template(self, item: Node) -> None:
+    def _require_template(self, turn: Turn, group: Node, name: str) -> None:
         # Argo looks the items' template up by what their nodes record; those of an inline template record none.
-        if not item.template_name and not item.template_ref:
+        if any(
+            row.name.startswith(f"{group.name}.{name}(") and row.type is not NodeType.SKIPPED
+            for row in map(turn.row, turn.children(group.id))
+        ):
             raise ExpressionError("failed to get a template")
 
     def _fail(self, turn: Turn, frame: StepsFrame, group: Node) -> Node:
