@@ -88,6 +88,13 @@ class Engine:
         """The children of a node, in order."""
         return self._state.children.get(node, ())
 
+    def check(self) -> None:
+        """Raise InternalError if what is derived from the rows is not what the rows give; for tests and for the search of faults."""
+        live, rebuilt = self._state.derived(), State(self.plan, self._state.nodes.values(), self._state.run).derived()
+        wrong = [f"{what} is {live[what]!r}, the rows say {rebuilt[what]!r}" for what in live if live[what] != rebuilt[what]]
+        if wrong:
+            raise InternalError(f"run {self.run.name}: {'; '.join(wrong)}")
+
     def handle(self, events: Sequence[Event], now: datetime) -> Reaction:
         """Take in what happened, in order, and say what follows. The run's end is in ``Reaction.run.phase``."""
         state = self._state

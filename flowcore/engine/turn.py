@@ -117,7 +117,7 @@ class State:
             "active_pods_under": {key: count for key, count in self.active_pods_under.items() if count},
             "active_children_under": {key: count for key, count in self.active_children_under.items() if count},
             "unsuccessful_under": {key: count for key, count in self.unsuccessful_under.items() if count},
-            "children": {key: sorted(listed) for key, listed in self.children.items()},
+            "children": {key: listed for key, listed in self.children.items() if listed},
             "daemons": sorted(self.daemons),
         }
 
