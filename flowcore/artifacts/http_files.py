@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flowcore.artifacts.secrets import SecretReader
 from flowcore.errors import ArtifactError, MissingArtifact
-from flowcore.jsontypes import Json, JsonObject
+from flowcore.jsontypes import JsonObject, objects_of, text_of
 
 LARGEST = 16 << 30
 SECONDS = 60.0  # without any progress
@@ -52,10 +52,8 @@ def _request(place: JsonObject, method: str, secrets: SecretReader) -> urllib.re
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ArtifactError(f"an artifact's url must begin with http:// or https://, not {url[:80]!r}")
     request = urllib.request.Request(url, method=method)  # noqa: S310 - the scheme is checked above
-    headers = place.get("headers")
-    for header in headers if isinstance(headers, list) else []:
-        if isinstance(header, dict):
-            request.add_unredirected_header(str(header.get("name", "")), str(header.get("value", "")))
+    for header in objects_of(place, "headers"):
+        request.add_unredirected_header(text_of(header, "name"), text_of(header, "value"))
     if (authorization := _authorization(place, secrets)) is not None:
         request.add_unredirected_header("Authorization", authorization)
     return request
@@ -84,7 +82,7 @@ def _token(oauth: JsonObject, secrets: SecretReader) -> str:
         form[name] = secrets.value(oauth.get(field))
     if isinstance(scopes := oauth.get("scopes"), list) and scopes:
         form["scope"] = " ".join(map(str, scopes))
-    for parameter in _objects(oauth.get("endpointParams")):
+    for parameter in objects_of(oauth, "endpointParams"):
         form[str(parameter.get("key"))] = str(parameter.get("value"))
     request = _request({"url": secrets.value(oauth.get("tokenURLSecret"))}, "POST", secrets)
     request.data = urllib.parse.urlencode(form).encode()
@@ -93,10 +91,6 @@ def _token(oauth: JsonObject, secrets: SecretReader) -> str:
             return str(json.loads(response.read(_LARGEST_TOKEN))["access_token"])
         except (ValueError, KeyError, TypeError, OSError, HTTPException) as error:
             raise ArtifactError(f"the token server gave no access_token: {error}") from error
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _open(request: urllib.request.Request) -> HTTPResponse:

@@ -131,12 +131,21 @@ async def keep_output(artifact: Declared, source: Path | int, context: RunContex
     packing = archive.archive_of(artifact.settings) or archive.Archive()
     packed = scratch / f"packed-{len(artifact.name)}-{abs(hash(artifact.name))}"
     try:
-        await to_thread.run_sync(archive.pack, source, packed, Path(artifact.path).name or artifact.name, packing)
+        try:
+            await to_thread.run_sync(archive.pack, source, packed, Path(artifact.path).name or artifact.name, packing)
+        except ArtifactError as error:
+            raise type(error)(f"artifact {artifact.name} failed to be saved: {error}") from error
+        return await keep_packed(artifact, packed, context, key)
+    finally:
+        await to_thread.run_sync(_remove, packed)
+
+
+async def keep_packed(artifact: Declared, packed: Path, context: RunContext, key: str) -> JsonObject:
+    """Store the file ``packed``, which is packed as the artifact asks; its location as Argo records it. Raises ArtifactError."""
+    try:
         location = await locations.save(artifact.settings, packed, context, key)
     except ArtifactError as error:
         raise type(error)(f"artifact {artifact.name} failed to be saved: {error}") from error
-    finally:
-        await to_thread.run_sync(_remove, packed)
     kept: Mapping[str, Json] = {field: artifact.settings[field] for field in ("archive",) if field in artifact.settings}
     return {**location, **kept}
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio
 from anyio.abc import ByteStream
 
-from flowcore.jsontypes import Json, JsonObject
+from flowcore.jsontypes import Json, JsonObject, objects_of
 from flowcore_backends.local.running import RunningContainer
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
@@ -58,7 +58,7 @@ async def _connects(host: str, port: int) -> bool:
 async def _answers(container: RunningContainer, settings: JsonObject) -> bool:
     """Whether a GET is answered with a status from 200 to 399."""
     host, port = str(settings.get("host") or "127.0.0.1"), _port(container, settings.get("port"))
-    headers = "".join(f"{header.get('name')}: {header.get('value')}\r\n" for header in _objects(settings.get("httpHeaders")))
+    headers = "".join(f"{header.get('name')}: {header.get('value')}\r\n" for header in objects_of(settings, "httpHeaders"))
     request = (
         f"GET {settings.get('path') or '/'} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n{headers}\r\n"
     )
@@ -91,10 +91,6 @@ def _port(container: RunningContainer, port: Json) -> int:
         if declared.get("name") == port and isinstance(number := declared.get("containerPort"), int):
             return number
     return int(port) if isinstance(port, int) or (isinstance(port, str) and port.isdecimal()) else 0
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _number(probe: JsonObject, name: str, default: float) -> float:

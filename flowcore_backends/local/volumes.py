@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flowcore.artifacts.keys import parts_of_key
 from flowcore.errors import ArtifactError, ExecutorError
-from flowcore.jsontypes import Json, JsonObject
+from flowcore.jsontypes import JsonObject, objects_of
 from flowcore.ports import Catalog
 from flowcore_backends.environment import PodFacts, catalog_values, expand, field_value
 from flowcore_backends.local.folder_names import folder_name
@@ -111,13 +111,13 @@ class Volumes:
         mode = settings.get("defaultMode")
         default = mode if isinstance(mode, int) else _FILE_MODE
         if kind == "projected":
-            for source in _objects(settings.get("sources")):
+            for source in objects_of(settings, "sources"):
                 for inner, inner_settings in source.items():
                     if inner not in ("configMap", "secret", "downwardAPI") or not isinstance(inner_settings, dict):
                         raise ExecutorError(f"a projected volume has a source of the type {inner}, which the local backend does not have")
                     yield from self._files(inner, {"defaultMode": default, **inner_settings})
         elif kind == "downwardAPI":
-            for item in _objects(settings.get("items")):
+            for item in objects_of(settings, "items"):
                 reference = item.get("fieldRef")
                 path = str(reference.get("fieldPath", "")) if isinstance(reference, dict) else ""
                 yield str(item.get("path", "")), field_value(path, self._facts).encode(), _mode(item, default)
@@ -129,7 +129,7 @@ class Volumes:
         values = catalog_values(kind, name, self._facts.namespace, self._catalog, optional=optional)
         if values is None:
             return
-        if not (items := _objects(settings.get("items"))):
+        if not (items := objects_of(settings, "items")):
             yield from ((key, value, default) for key, value in values.items())
         for item in items:
             key = str(item.get("key", ""))
@@ -167,10 +167,6 @@ def _below(volume: Path, sub_path: str, name: str) -> Path:
     if sub_path.startswith("/") or ".." in parts or (real != root and not real.startswith(root + os.sep)):
         raise ExecutorError(f'subPath "{sub_path}" of the volume mount "{name}" leads out of the volume')
     return place if place.exists() else _folder(Path(real))
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _mode(item: JsonObject, default: int) -> int:

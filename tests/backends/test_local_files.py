@@ -274,6 +274,15 @@ async def test_a_working_directory_is_made_where_the_machine_has_none(tmp_path: 
         assert (ended.result, dict(ended.parameters)) == ("/workspace/src\nhere", {"o": "x"})
 
 
+@pytest.mark.parametrize("isolation", ["auto", "off"])
+async def test_commands_can_begin_in_a_folder_of_the_users(tmp_path: Path, isolation: str) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "in").write_text("mine")
+    async with scene(tmp_path, working_dir=tmp_path / "project", isolation=isolation) as play:
+        assert (await sh(play, "cat in; echo made > out")).result == "mine"
+    assert (tmp_path / "project" / "out").read_text() == "made\n"
+
+
 # --- without a view -----------------------------------------------------------------------------------------------------------------
 
 
