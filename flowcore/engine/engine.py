@@ -69,10 +69,16 @@ class Reaction:
 class Engine:
     """Decides, and does nothing itself: the same events give the same reactions."""
 
-    def __init__(self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None) -> None:
+    def __init__(self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False) -> None:
+        """Take up ``plan`` with the rows that were recorded of it, if any.
+
+        With ``one_pass`` each ``handle`` makes one pass only, in the rhythm of Argo's controller: call it again, without events, while it
+        changes rows.
+        """
         self.plan = copy.copy(plan)
         self._state = State(self.plan, rows, run or plan.run)
         self._executing = _executing()
+        self._passes = 1 if one_pass else _MOST_PASSES
 
     @property
     def nodes(self) -> Mapping[NodeId, Node]:
@@ -112,7 +118,7 @@ class Engine:
     def _settle(self, turn: Turn) -> None:
         """Make passes until one changes nothing."""
         state = self._state
-        for _ in range(_MOST_PASSES):
+        for _ in range(self._passes):
             turn.progressed = False
             state.wait_for_slot = False
             if state.root_dirty or state.blocked:
@@ -122,6 +128,8 @@ class Engine:
                 return
             if not turn.progressed and not whole.fail_if_stuck(turn):
                 return
+        if self._passes == 1:
+            return
         raise InternalError(
             f"the rows of run {state.run.name} do not come to rest", story=[repr(row) for row in turn.changed.values()][:20]
         )

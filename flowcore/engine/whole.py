@@ -257,7 +257,7 @@ def finish(turn: Turn, phase: WorkflowPhase, message: str) -> None:
     """End the run, unless work is still under way: then it ends when that has."""
     daemons.end_beneath(turn, None)
     root = turn.get(turn.id_of(turn.run.name))
-    if turn.state.open_leaves and root is not None and _pods_at_work(turn):
+    if root is not None and (turn.state.late or (turn.state.open_leaves and _pods_at_work(turn))):
         return
     if phase is WorkflowPhase.ERROR and root is not None and root.phase is Phase.RUNNING:
         turn.mark(root.id, Phase.ERROR, "Workflow operation error")

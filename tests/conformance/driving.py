@@ -150,7 +150,7 @@ def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] =
     )
     if run is None:
         _validate(plan.manifest, world, options.get("workflow_defaults"))
-    return Drive(engine_module.Engine(plan, rows=rows, run=run), world, plan)
+    return Drive(engine_module.Engine(plan, rows=rows, run=run, one_pass=True), world, plan)
 
 
 def _validate(manifest: Mapping[str, Any], world: World, defaults: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowcore.engine import hooks, limits
+from flowcore.engine import hooks, limits, rules
 from flowcore.engine.calls import Call, CallFailed, Loop, NotNow, TooDeep, expand
 from flowcore.engine.execute import Executing
 from flowcore.engine.frames import DagFrame, GroupState
@@ -49,15 +49,16 @@ def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group:
     """
     state = frame.loops[name]
     changed = turn.state.dirty.pop(group, {})
-    for child in list(changed):
-        if child in state.unsettled:
-            _move_on(executing, turn, child)
     if state.attentive:
-        _attend(executing, turn, frame, name, state, place_of())
+        state.changed.update(changed)
+        if not _attend(executing, turn, frame, name, state, place_of()):
+            return
     else:
-        for child in changed:
-            if turn.row(child).fulfilled:
-                state.unsettled.pop(child, None)
+        for child in list(changed):
+            if child in state.unsettled:
+                _move_on(executing, turn, child)
+                if turn.row(child).fulfilled:
+                    del state.unsettled[child]
     _start_waiting(executing, turn, frame, group, state)
     if not state.unsettled and not state.waiting:
         turn.mark(group, _phase(turn, group))
@@ -66,24 +67,25 @@ def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group:
 
 def _phase(turn: Turn, group: NodeId) -> Phase:
     """The phase of the last item that failed, else Succeeded."""
-    phase = Phase.SUCCEEDED
-    for child in turn.children(group):
-        if turn.row(child).phase.failed_or_error:
-            phase = turn.row(child).phase
-    return phase
+    return rules.group_phase(turn.row(group), turn.state.nodes, turn.children) or Phase.SUCCEEDED
 
 
-def _attend(executing: Executing, turn: Turn, frame: DagFrame, name: str, state: GroupState, place: hooks.Place) -> None:
+def _attend(executing: Executing, turn: Turn, frame: DagFrame, name: str, state: GroupState, place: hooks.Place) -> bool:
+    """Move on the items in order, each with its exit handler; False when one of them waits for that."""
     handler = hooks.exit_hook(frame.tasks[name], turn.state.arguments())
     for child in list(state.unsettled):
+        if child in state.changed:
+            del state.changed[child]
+            _move_on(executing, turn, child)
         node = turn.row(child)
         if not node.fulfilled:
             continue
         if node.phase.completed:
             place.scope.set(f"tasks.{name}.status", str(node.phase))
             if not hooks.run_exit_handler(executing, turn, handler, node, place):
-                return
+                return False
         del state.unsettled[child]
+    return True
 
 
 def _move_on(executing: Executing, turn: Turn, child: NodeId) -> None:
