@@ -61,6 +61,10 @@ class CallFailed(Exception):
         super().__init__(message)
 
 
+class LimitReached(CallFailed):
+    """A hook could not be started for lack of a slot: its node is in phase Error, but the group around that goes on, as in Argo."""
+
+
 @dataclass(slots=True)
 class Loop:
     """A loop that is being expanded: ``next`` is the index of the first item that was not started yet."""
@@ -188,6 +192,7 @@ def has_hooks(call: JsonObject) -> bool:
 __all__ = [
     "Call",
     "CallFailed",
+    "LimitReached",
     "Loop",
     "NotNow",
     "TooDeep",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from flowcore.engine import daemons, gates, limits
-from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
+from flowcore.engine.calls import Call, CallFailed, LimitReached, NotNow, TooDeep
 from flowcore.engine.frames import Frame, LeafFrame, RetryFrame
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
@@ -136,7 +136,7 @@ class Executing:
             else:
                 made = make_error(turn, call, existing, message)
             gates.leave(turn, made)
-            raise CallFailed(message) from None
+            raise (LimitReached(message) if isinstance(error, LimitReached) else CallFailed(message)) from None
 
 
 def own_scope(turn: Turn, call: Call, entry: Entry) -> Scope:

@@ -41,6 +41,9 @@ class RetryFrame:
     base: Base
 
 
+Item: TypeAlias = "tuple[Loop, int]"  # one item of a loop
+
+
 @dataclass(slots=True)
 class GroupState:
     """What is going on in one step group, or below one TaskGroup.
@@ -51,7 +54,7 @@ class GroupState:
 
     waiting: deque[JsonObject | Loop] = field(default_factory=deque)
     unsettled: dict[NodeId, None] = field(default_factory=dict)
-    calls: dict[NodeId, JsonObject] = field(default_factory=dict)
+    calls: dict[NodeId, JsonObject | Item] = field(default_factory=dict)
     changed: dict[NodeId, None] = field(default_factory=dict)  # attentive only: what changed and was not looked at since
     attentive: bool = False  # some child has hooks or an exit handler: all unsettled children are looked at, in order
     resolved: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep, mark_absent, resolve_artifacts
+from flowcore.engine.calls import Call, CallFailed, LimitReached, NotNow, TooDeep, mark_absent, resolve_artifacts
 from flowcore.engine.execute import Executing
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
@@ -89,7 +89,9 @@ def run_hooked(executing: Executing, turn: Turn, call: Call, node: Node) -> Node
     """Execute a hook or exit handler as a child of ``node``. Raises CallFailed; what would wait elsewhere is an error here, as in Argo."""
     try:
         made = executing.execute(turn, call)
-    except (NotNow, TooDeep) as limit:
+    except NotNow as limit:
+        raise LimitReached(limit.message) from None
+    except TooDeep as limit:
         raise CallFailed(limit.message) from None
     turn.connect(node.id, made.id)
     return turn.row(made.id)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from flowcore.engine import daemons, gates, hooks, limits, outputs, rules
 from flowcore.engine.behaviors import fanout
-from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep, continues_on, resolve_call
+from flowcore.engine.calls import Call, CallFailed, LimitReached, NotNow, TooDeep, continues_on, resolve_call
 from flowcore.engine.dag_scope import build_frame, scope_of_outputs, scope_of_task
 from flowcore.engine.execute import Executing, display_name_of
 from flowcore.engine.frames import DagFrame, Frame
@@ -216,7 +216,7 @@ class DagRunning:
         clean = True
         try:
             self.executing.execute(turn, call)
-        except TooDeep:
+        except (TooDeep, LimitReached):
             pass
         except CallFailed as error:
             turn.mark(turn.id_of(call.name), Phase.ERROR, f"task '{call.name}' errored: {error.message}")
@@ -241,6 +241,8 @@ class DagRunning:
             elif turn.reopened:
                 task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name))
                 self.executing.execute(turn, self._call(turn, frame, task))
+        except LimitReached:
+            pass
         except (CallFailed, ExpressionError) as error:
             message = error.message if isinstance(error, CallFailed) else str(error)
             turn.mark(node.id, Phase.ERROR, f"task '{node.name}' errored: {message}")

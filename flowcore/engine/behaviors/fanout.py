@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flowcore.engine import hooks, limits, rules
-from flowcore.engine.calls import Call, CallFailed, Loop, NotNow, TooDeep, expand
+from flowcore.engine.calls import Call, CallFailed, LimitReached, Loop, NotNow, TooDeep, expand
 from flowcore.engine.execute import Executing
 from flowcore.engine.frames import DagFrame, GroupState
 from flowcore.engine.turn import Turn
@@ -97,6 +97,8 @@ def _move_on(executing: Executing, turn: Turn, child: NodeId) -> None:
         executing.go_on_deeper(turn, known, node)
     except NotNow:
         limits.block(turn, child)
+    except LimitReached:
+        return
     except CallFailed as error:
         turn.mark(child, Phase.ERROR, f"task '{node.name}' errored: {error.message}")
 
@@ -140,7 +142,7 @@ def _start(executing: Executing, turn: Turn, frame: DagFrame, group: NodeId, sta
             return
     try:
         made = executing.execute(turn, call)
-    except TooDeep:
+    except (TooDeep, LimitReached):
         made = turn.row(turn.id_of(call.name))
     except CallFailed as error:
         made = turn.mark(turn.id_of(call.name), Phase.ERROR, f"task '{call.name}' errored: {error.message}")

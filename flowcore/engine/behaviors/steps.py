@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowcore.engine import daemons, gates, hooks, limits, outputs, rules
-from flowcore.engine.calls import Call, CallFailed, Loop, NotNow, TooDeep, continues_on, expand, has_hooks, resolve_call
+from flowcore.engine.calls import Call, CallFailed, LimitReached, Loop, NotNow, TooDeep, continues_on, expand, has_hooks, resolve_call
 from flowcore.engine.execute import Executing, display_name_of, make_error
-from flowcore.engine.frames import Frame, GroupState, StepsFrame
+from flowcore.engine.frames import Frame, GroupState, Item, StepsFrame
 from flowcore.engine.outbound import outbound_nodes
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
@@ -147,7 +147,7 @@ class Stepping:
                     self._start(turn, frame, group, state, head)
                 else:
                     while head.next < len(head.items):
-                        self._start(turn, frame, group, state, head.at(head.next))
+                        self._start(turn, frame, group, state, head.at(head.next), (head, head.next))
                         head.next += 1
             except NotNow:
                 limits.block(turn, frame.node)
@@ -160,7 +160,7 @@ class Stepping:
             state.waiting.popleft()
         return ""
 
-    def _start(self, turn: Turn, frame: StepsFrame, group: Node, state: GroupState, step: JsonObject) -> None:
+    def _start(self, turn: Turn, frame: StepsFrame, group: Node, state: GroupState, step: JsonObject, item: Item | None = None) -> None:
         """Start one step, or skip it. Raises CallFailed for what ends the group."""
         call = self._call(frame, group, step)
         condition = text_of(step, "when")
@@ -175,17 +175,17 @@ class Stepping:
             return
         try:
             child = self.executing.execute(turn, call)
-        except TooDeep:
+        except (TooDeep, LimitReached):
             child = turn.row(turn.id_of(call.name))
         except CallFailed as error:
             turn.connect(group.id, turn.id_of(call.name))
             raise CallFailed(f"step group deemed errored due to child {call.name} error: {error.message}") from None
         turn.connect(group.id, child.id)
-        self._attend(state, child.id, step)
+        self._attend(state, child.id, step, item)
 
-    def _attend(self, state: GroupState, child: NodeId, step: JsonObject) -> None:
+    def _attend(self, state: GroupState, child: NodeId, step: JsonObject, item: Item | None) -> None:
         if has_hooks(step) or step.get("continueOn"):
-            state.calls[child] = step
+            state.calls[child] = item or step
         state.unsettled[child] = None
 
     def _call(self, frame: StepsFrame, group: Node, step: JsonObject) -> Call:
@@ -219,7 +219,7 @@ class Stepping:
             if child in state.unsettled:
                 self._move_on(turn, frame, group, child)
         for child in [*state.unsettled]:
-            step = state.calls.get(child, {})
+            step = step_of(state, child)
             place = self._place(frame, turn.row(child), step)
             if not hooks.run_hooks(self.executing, turn, step, turn.row(child), place):
                 return
@@ -243,6 +243,8 @@ class Stepping:
         except NotNow:
             limits.block(turn, child)
             return turn.row(child)
+        except LimitReached:
+            return turn.row(child)
         except CallFailed as error:
             raise CallFailed(f"step group deemed errored due to child {node.name} error: {error.message}") from None
 
@@ -252,7 +254,7 @@ class Stepping:
 
     def _close_group(self, turn: Turn, group: Node, state: GroupState) -> Node:
         children = (turn.row(child) for child in turn.children(group.id))
-        failed = rules.group_failure(children, lambda child: continues_on(state.calls.get(child.id, {}), child.phase))
+        failed = rules.group_failure(children, lambda child: continues_on(step_of(state, child.id), child.phase))
         if failed is not None:
             return turn.mark(group.id, Phase.FAILED, f"child '{failed.id}' failed")
         return turn.mark(group.id, Phase.SUCCEEDED)
@@ -343,6 +345,12 @@ class Stepping:
         daemons.end_beneath(turn, frame.node)
         turn.state.frames.pop(frame.node, None)
         return turn.row(frame.node)
+
+
+def step_of(state: GroupState, child: NodeId) -> JsonObject:
+    """The step of a child, if it says more than a template; a loop's is filled in anew, since what hooks name changes meanwhile."""
+    known = state.calls.get(child, {})
+    return known if isinstance(known, dict) else known[0].at(known[1])
 
 
 _STOPPED = "\0stopped"
