@@ -1,0 +1,146 @@
+"""What a run has at the engine beside its containers: a private network, and volumes for its claims. Made when first used, removed by ``close``.
+
+A lock on a file tells other processes of this machine that the run is being looked after; ``leftovers.py`` asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from aiodocker.exceptions import DockerError
+
+from flowcore.jsontypes import JsonObject, text_of
+from flowcore.ports import RunContext
+from flowcore_backends.docker import labels
+from flowcore_backends.docker.api import Api
+from flowcore_backends.docker.settings import network_body, volume_body
+from flowcore_backends.docker.tarballs import Entry, packed
+from flowcore_backends.docker.volumes import VolumePlan
+
+if TYPE_CHECKING:
+    from io import BufferedRandom
+
+_log = logging.getLogger("flowcore.docker")
+_NO_ADDRESSES = "non-overlapping IPv4 address pool"
+
+
+class RunObjects:
+    """The network and the claims of one run."""
+
+    def __init__(self, context: RunContext, host: str) -> None:
+        self.uid, self.workflow = context.uid, context.name
+        self.labels = labels.run_labels(context.uid, context.name, context.namespace, host)
+        self._lock = anyio.Lock()
+        self._network: str | None = None
+        self._claims: set[str] = set()
+        self._held = hold(context.uid)
+
+    async def network(self, api: Api) -> str:
+        """The name of the run's private network, made if need be; the engine's default one where it has no addresses left."""
+        async with self._lock:
+            if self._network is None:
+                self._network = await self._make_network(api)
+            return self._network
+
+    async def _make_network(self, api: Api) -> str:
+        name = labels.run_object_name(self.workflow, self.uid, "network")
+        try:
+            await api.create_network(network_body(name, self.labels))
+        except DockerError as error:
+            if _NO_ADDRESSES not in error.message:
+                raise
+            _log.warning(
+                "run %s: the engine has no addresses left for a private network, so it uses the one of all containers", self.workflow
+            )
+            return "bridge"
+        return name
+
+    async def claim(self, api: Api, volume: VolumePlan, pause_image: str) -> None:
+        """Make the volume of a claim, writable by everybody, unless it is there."""
+        async with self._lock:
+            if volume.source in self._claims:
+                return
+            if await api.volume(volume.source) is None:
+                await api.create_volume(volume_body(volume, self.labels))
+                await open_to_all(api, volume, pause_image, self.labels)
+            self._claims.add(volume.source)
+
+    async def remove(self, api: Api) -> None:
+        """Remove network and claims; what is still in use stays for ``cleanup``."""
+        for network in await api.networks(labels.label_filters(run=self.uid)):
+            await _tolerant(api.remove_network, text_of(network, "Name"))
+        for volume in await api.volumes(labels.label_filters(run=self.uid)):
+            await _tolerant(api.remove_volume, text_of(volume, "Name"))
+
+    def let_go(self) -> None:
+        """Nobody looks after the run any more."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+async def _tolerant(remove: Callable[[str], Awaitable[None]], name: str) -> None:
+    try:
+        await remove(name)
+    except DockerError as error:
+        _log.warning("%s could not be removed: %s", name, error.message)
+
+
+async def open_to_all(api: Api, volume: VolumePlan, pause_image: str, run_labels: dict[str, str]) -> None:
+    """Let every user write to a new volume, as Kubernetes' own are; done through a container that is never started."""
+    mount: JsonObject = {"Type": "volume", "Source": volume.source, "Target": "/v/0", "VolumeOptions": {"NoCopy": True}}
+    body: JsonObject = {"Image": pause_image, "Labels": {**run_labels}, "HostConfig": {"Mounts": [mount], "NetworkMode": "none"}}
+    container = await api.create(f"{volume.source}-opener", body)
+    try:
+        await api.put(container, "/v", packed([Entry("0", None, 0o777)]))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await api.remove(container)
+
+
+# --- whose run it is ------------------------------------------------------------------------------------------------------------------
+
+
+def _lock_file(uid: str) -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    around = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return around / f"flowcore-docker-{user}" / f"{hashlib.sha256(uid.encode()).hexdigest()[:32]}.lock"
+
+
+def hold(uid: str) -> BufferedRandom | None:
+    """Say that this process looks after a run, until the file is closed or the process ends; None where that cannot be said."""
+    try:
+        import fcntl
+
+        file = _lock_file(uid)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        if file.parent.stat().st_uid != os.getuid():
+            return None
+        opened = file.open("a+b")
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            opened.close()
+            return None
+        return opened
+    except (ImportError, OSError):
+        return None
+
+
+def is_looked_after(uid: str) -> bool:
+    """Whether a process of this machine looks after the run."""
+    if not _lock_file(uid).exists():
+        return False
+    opened = hold(uid)
+    if opened is None:
+        return True
+    _lock_file(uid).unlink(missing_ok=True)
+    opened.close()
+    return False
