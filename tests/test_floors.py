@@ -21,8 +21,8 @@ FLOORS = (
     "language",
     "plan",
     "engine",
-    "ports catalog artifacts",
-    "runner running results timers clocks memory status tree locks catalogs",
+    "ports catalog artifacts durable records",
+    "runner running results timers clocks memory status tree locks catalogs executors stores operations orders",
     "testing service pytest_plugin",
     "cli",
 )

@@ -18,6 +18,7 @@ from flowcore_backends.fake.deliveries import Deliveries
 from flowcore_backends.fake.facts import Daemon, Fact, Said
 from flowcore_backends.fake.functions import called
 from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
+from flowcore_backends.fake.misses import misses
 from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded, supplied_placeholders
 from flowcore_backends.fake.script import Decision, Script, run_key
 from flowcore_backends.fake.stubs import from_stubs
@@ -39,12 +40,16 @@ class FakeExecutor:
         fake.when("notify").runs(lambda message: print(message))
 
     A declared output that no fact speaks of takes its default; without one the node ends in Error with the line to write, or, unless
-    ``strict``, gets a visible placeholder. Artifacts are taken to be there, and are stored if something says what they hold. Time is virtual unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve
-    many runs: each counts for itself. ``record`` keeps every invocation for ``calls``.
+    ``strict``, gets a visible placeholder. Artifacts are taken to be there, and are stored if something says what they hold. Time is virtual
+    unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve many runs: each counts for itself.
+    ``record`` keeps every invocation for ``calls`` and ``misses``; ``unscripted`` holds the lines that a strict executor asked for.
     """
+
+    runs_nothing = True  # Python functions that come with a workflow may stand in for its containers
 
     def __init__(self, *, seed: int = 0, strict: bool = True, record: bool = False) -> None:
         self.strict = strict
+        self.unscripted: list[str] = []
         self._script = Script(seed)
         self._deliveries = Deliveries()
         self._recorded: dict[tuple[str, NodeId], Invocation] | None = {} if record else None
@@ -86,6 +91,15 @@ class FakeExecutor:
         """The recorded invocations that fit, as in ``when``, in the order of their start."""
         matcher = Matcher(what=what, inputs=conditions)
         return [invocation for invocation in (self._recorded or {}).values() if matcher.matches(invocation)]
+
+    def misses(self) -> list[str]:
+        """For each fact that fitted none of the recorded invocations: what it is, and what it would have fitted."""
+        return misses([fact.matcher for fact in self._script.facts], list((self._recorded or {}).values()))
+
+    def speaks_of(self, invocation: Invocation) -> bool:
+        """Whether a fact says how this invocation ends or what it leaves."""
+        decision = self._script.decide(invocation)
+        return decision.ending is not None or decision.daemoned is not None or decision.said != Said()
 
     @property
     def clock(self) -> VirtualClock:
@@ -192,6 +206,8 @@ class FakeExecutor:
         try:
             return succeeded(invocation, said, strict=self.strict)
         except NotScripted as error:
+            if error.line not in self.unscripted:
+                self.unscripted.append(error.line)
             return broken(invocation, str(error))
 
     def _leave(self, invocation: Invocation, said: Said) -> None:

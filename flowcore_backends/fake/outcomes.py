@@ -19,7 +19,11 @@ _NOT_OURS = ("expression", "parameter", "supplied")
 
 
 class NotScripted(Exception):
-    """An output is declared, has no default, and no fact says what it is; the text says which line to write."""
+    """An output is declared, has no default, and no fact says what it is; the text says which ``line`` to write (``when(...)...``)."""
+
+    def __init__(self, what: str, line: str) -> None:
+        self.line = line
+        super().__init__(f"{what}: write fake.{line}")
 
 
 def succeeded(invocation: Invocation, said: Said, *, strict: bool) -> Outcome:
@@ -119,26 +123,27 @@ def _result(invocation: Invocation, said: Said, *, strict: bool) -> str | None:
     if not invocation.capture_result:
         return "" if invocation.node_type is NodeType.HTTP else None
     if strict:
-        name = _spoken_name(invocation)
-        raise NotScripted(
-            f"the result of {_place(invocation)} is used, and nothing says what it is: write fake.when({name!r}).returns(...)"
-        )
+        line = f"when({_spoken_name(invocation)!r}).returns(...)"
+        raise NotScripted(f"the result of {_place(invocation)} is used, and nothing says what it is", line)
     return _placeholder("result_of", _spoken_name(invocation))
 
 
 def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, *, strict: bool) -> Mapping[str, str]:
     found: dict[str, str] = {}
+    missing: list[str] = []
     for parameter in declared:
         name, source = text_of(parameter, "name"), object_of(parameter, "valueFrom")
         if name in said.parameters:
             found[name] = said.parameters[name]
         elif "default" in source or "value" in parameter or any(key in source for key in _NOT_OURS):
             continue
-        elif strict:
-            line = f"fake.when({_spoken_name(invocation)!r}).outputs(parameters={{{name!r}: ...}})"
-            raise NotScripted(f"nothing says what output parameter {name!r} of {_place(invocation)} is: write {line}")
         else:
+            missing.append(name)
             found[name] = _placeholder("value_of", name)
+    if missing and strict:
+        given = ", ".join(f"{name!r}: ..." for name in missing)
+        what = f"nothing says what output parameter {missing[0]!r} of {_place(invocation)} is"
+        raise NotScripted(what, f"when({_spoken_name(invocation)!r}).outputs(parameters={{{given}}})")
     return found
 
 
