@@ -9,9 +9,9 @@ import hashlib
 import logging
 import os
 import tempfile
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 from aiodocker.exceptions import DockerError
@@ -23,9 +23,6 @@ from flowcore_backends.docker.api import Api
 from flowcore_backends.docker.settings import network_body, volume_body
 from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.docker.volumes import VolumePlan
-
-if TYPE_CHECKING:
-    from io import BufferedRandom
 
 _log = logging.getLogger("flowcore.docker")
 _NO_ADDRESSES = "non-overlapping IPv4 address pool"
@@ -40,7 +37,8 @@ class RunObjects:
         self._lock = anyio.Lock()
         self._network: str | None = None
         self._claims: set[str] = set()
-        self._held = hold(context.uid)
+        held = hold(context.uid)
+        self._let_go = weakref.finalize(self, os.close, held) if held is not None else None
 
     async def network(self, api: Api) -> str:
         """The name of the run's private network, made if need be; the engine's default one where it has no addresses left."""
@@ -81,9 +79,9 @@ class RunObjects:
 
     def let_go(self) -> None:
         """Nobody looks after the run any more."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._let_go is not None and self._let_go.alive:
+            _lock_file(self.uid).unlink(missing_ok=True)
+            self._let_go()
 
 
 async def _tolerant(remove: Callable[[str], Awaitable[None]], name: str) -> None:
@@ -114,7 +112,7 @@ def _lock_file(uid: str) -> Path:
     return around / f"flowcore-docker-{user}" / f"{hashlib.sha256(uid.encode()).hexdigest()[:32]}.lock"
 
 
-def hold(uid: str) -> BufferedRandom | None:
+def hold(uid: str) -> int | None:
     """Say that this process looks after a run, until the file is closed or the process ends; None where that cannot be said."""
     try:
         import fcntl
@@ -123,15 +121,15 @@ def hold(uid: str) -> BufferedRandom | None:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         if file.parent.stat().st_uid != os.getuid():
             return None
-        opened = file.open("a+b")
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            opened.close()
-            return None
-        return opened
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except (ImportError, OSError):
         return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        return None
+    return opened
 
 
 def is_looked_after(uid: str) -> bool:
@@ -142,5 +140,5 @@ def is_looked_after(uid: str) -> bool:
     if opened is None:
         return True
     _lock_file(uid).unlink(missing_ok=True)
-    opened.close()
+    os.close(opened)
     return False

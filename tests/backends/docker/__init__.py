@@ -1,0 +1,1 @@
+"""The Docker backend, on tables and on a real engine."""
