@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+# Imported once: pytester forgets after each run what that run imported first.
+import flowcore.testing.linting  # noqa: F401 - see above
+import flowcore.testing.snapshots  # noqa: F401 - see above
+import flowcore_backends.fake  # noqa: F401 - see above
+
 pytest_plugins = ["pytester"]
 
 SEED = Path(__file__).resolve().parents[1] / "seeds" / "000-00-exit-handlers.yaml"
-QUIET = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
+QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", "asyncio_default_fixture_loop_scope=function")
 
 EXIT_HANDLER_TESTS = """\
 import pytest
@@ -177,7 +182,7 @@ def anyio_backend():
 
 def test_without_plugins_for_async_tests(play: pytest.Pytester) -> None:
     play.makepyfile(EXIT_HANDLER_TESTS)
-    play.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:xdist").assert_outcomes(
+    play.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:xdist").assert_outcomes(
         passed=3
     )
 
