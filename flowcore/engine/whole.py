@@ -279,7 +279,7 @@ def _pods_at_work(turn: Turn) -> bool:
 def fail_if_stuck(turn: Turn) -> bool:
     """End a run in which nothing runs, nothing waits and nothing can start; Argo would wait for ever. Whether it was so."""
     state, run = turn.state, turn.run
-    if run.phase is not WorkflowPhase.RUNNING or run.suspended or state.open_leaves or state.timers or state.asked:
+    if run.phase is not WorkflowPhase.RUNNING or run.suspended or state.open_leaves or state.timers or state.asked or state.late:
         return False
     if times.run_deadline(turn) is not None and not times.deadline_passed(turn):
         return False

@@ -201,8 +201,11 @@ def ended(turn: Turn, node: Node, outcome: Outcome) -> None:
 def ended_late(turn: Turn, node: Node, outcome: Outcome) -> None:
     """The work of a daemon that was ended with its scope is over: its own end is what the node shows, as in Argo."""
     turn.state.stopping.discard(node.id)
-    if node.id in turn.state.late and node.phase is Phase.SUCCEEDED and outcome.phase.failed_or_error:
-        turn.state.late.discard(node.id)
+    if node.id not in turn.state.late:
+        return
+    turn.state.late.discard(node.id)
+    turn.state.root_dirty = True  # the run may have waited for this
+    if node.phase is Phase.SUCCEEDED and outcome.phase.failed_or_error:
         outputs_made: JsonObject | None = {"exitCode": str(outcome.exit_code)} if outcome.exit_code is not None else node.outputs
         turn.put(replace(node, phase=outcome.phase, message=outcome.message, outputs=outputs_made))
 
