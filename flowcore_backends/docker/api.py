@@ -34,7 +34,7 @@ _ANSWER = aiohttp.ClientTimeout(total=120, sock_connect=10)
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10)
 _CHUNK = 1 << 20
 _LARGEST_ERROR = 64 << 10
-_PASSING = (429, 502, 503, 504)
+_PASSING = (429, 502, 503, 504, 900)  # the last is aiodocker's own, for an engine that cannot be connected to
 NOT_MODIFIED, NOT_FOUND, CONFLICT = 304, 404, 409
 
 
@@ -47,9 +47,8 @@ def passes(error: BaseException) -> bool:
 
 def told(error: BaseException, what: str) -> ExecutorError:
     """The error as a user is told of it: ``what`` failed, and what the engine says."""
-    if isinstance(error, DockerError):
-        text = f"{what}: {error.message}"
-        return TransientExecutorError(text) if passes(error) else ExecutorError(text)
+    if isinstance(error, DockerError) and not passes(error):
+        return ExecutorError(f"{what}: {error.message}")
     return TransientExecutorError(f"{what}: the Docker engine does not answer ({str(error) or type(error).__name__}); is it running?")
 
 

@@ -69,7 +69,10 @@ class Outputs:
         return (content or b"")[:_LONGEST_NOTE].decode("utf-8", "replace")
 
     async def _file(self, path: str, most: int) -> bytes | None:
-        tar = await self._tar(path, most + _TAR_ROOM)
+        try:
+            tar = await self._tar(path, most + _TAR_ROOM)
+        except ArtifactError as error:
+            raise ArtifactError(f"{path} is larger than {most} bytes") from error
         if tar is None:
             return None
         try:
