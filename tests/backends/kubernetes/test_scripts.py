@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from flowcore_backends.kubernetes.scripts import HOLD, RUN
+from flowcore_backends.kubernetes.status import unpack_note
 
 BUSYBOX = shutil.which("busybox")
 pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox on this machine")
@@ -55,8 +56,9 @@ class Pod:
 
     def handed_over(self) -> dict[str, bytes]:
         """The files in the termination message."""
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(base64.b64decode(self.note.read_bytes())))) as tar:
-            return {m.name.removeprefix("out/"): f.read() for m in tar if m.isfile() and (f := tar.extractfile(m)) is not None}
+        found = unpack_note(self.note.read_text())
+        assert found is not None
+        return found
 
 
 @pytest.fixture

@@ -1,0 +1,315 @@
+"""What a pod object says: the phase and message that Argo gives its node, and what there is to report. Pure; called by ``pod_run.py``.
+
+Rules: those of Argo's controller (its ``getPendingReason`` and ``inferFailedReason``), for pods without Argo's own containers: instead of Argo's
+``wait`` there is the holder (``capture.HOLDER``), whose end says nothing about the work. Statuses are looked up by name: Kubernetes sorts
+those of containers by name, and only those of init containers as in the spec.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flowcore.engine.messages import MemberOutcome
+from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
+from flowcore.nodes import Phase
+from flowcore_backends.kubernetes.capture import HOLDER, LOADER, MAIN
+
+KILLED, TERMINATED, DEPENDENCY_FAILED = 137, 143, 64
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+_HELPERS = (HOLDER, LOADER)
+_ARGO_INIT, _ARGO_WAIT = "init", ("wait", "supervisor")
+_LARGEST_NOTE = 64 << 20  # of what a few KB of termination message may unpack to
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The phase and message of a node, as far as its pod goes."""
+
+    phase: Phase
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container ended."""
+
+    name: str
+    code: int
+    reason: str
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """As a node's message has it."""
+        said = f"{self.name}: {self.reason} (exit code {self.code})"
+        return f"{said}: {self.message}" if self.message else said
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod object, read; ``mains`` are the names of its main containers."""
+
+    pod: JsonObject
+    mains: Sequence[str] = (MAIN,)
+
+    @property
+    def metadata(self) -> JsonObject:
+        return object_of(self.pod, "metadata")
+
+    @property
+    def status(self) -> JsonObject:
+        return object_of(self.pod, "status")
+
+    @property
+    def uid(self) -> str:
+        return text_of(self.metadata, "uid")
+
+    @property
+    def phase(self) -> str:
+        """Kubernetes' own phase."""
+        return text_of(self.status, "phase")
+
+    @property
+    def final(self) -> bool:
+        """Whether no container will run any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def host(self) -> str | None:
+        return text_of(object_of(self.pod, "spec"), "nodeName") or None
+
+    @property
+    def address(self) -> str | None:
+        return text_of(self.status, "podIP") or None
+
+    @property
+    def terminating(self) -> bool:
+        """Whether somebody deleted it."""
+        return "deletionTimestamp" in self.metadata
+
+    @property
+    def disrupted(self) -> bool:
+        """Whether the cluster took it away (preemption, eviction, taints, loss of the node) rather than a person."""
+        return text_of(self.condition("DisruptionTarget"), "status") == "True" or text_of(self.status, "reason") in _INFRASTRUCTURE
+
+    def condition(self, kind: str) -> JsonObject:
+        """The condition of that type, or an empty object."""
+        return next((one for one in objects_of(self.status, "conditions") if one.get("type") == kind), {})
+
+    # --- containers -----------------------------------------------------------------------------------------------------------------
+
+    def container(self, name: str) -> JsonObject:
+        """The status of a container or init container, or an empty object."""
+        every = (*objects_of(self.status, "containerStatuses"), *objects_of(self.status, "initContainerStatuses"))
+        return next((one for one in every if one.get("name") == name), {})
+
+    def end_of(self, name: str) -> ContainerEnd | None:
+        """How a container ended, or None while it has not. One that is started again counts only when the pod is final."""
+        return _end(name, object_of(object_of(self.container(name), "state"), "terminated"))
+
+    @property
+    def main_ended(self) -> bool:
+        """Whether every main container has ended: visible about a second before the phase is."""
+        return bool(self.mains) and all(self.end_of(name) is not None for name in self.mains)
+
+    @property
+    def regular_ended(self) -> bool:
+        """Whether every container has ended, but for those that Kubernetes ends by itself."""
+        statuses = objects_of(self.status, "containerStatuses")
+        return self.final or (bool(statuses) and all("terminated" in object_of(one, "state") for one in statuses))
+
+    @property
+    def started(self) -> bool:
+        """Whether a main container runs or has run."""
+        states = [object_of(self.container(name), "state") for name in self.mains]
+        return any("running" in state or "terminated" in state for state in states) and not self._never_ran
+
+    @property
+    def _never_ran(self) -> bool:
+        """A pod that failed as a whole before its containers began: they are said to be terminated without ever having started."""
+        ends = [end for name in self.mains if (end := self.end_of(name)) is not None]
+        return bool(ends) and all(end.started_at is None for end in ends)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every container runs and is ready."""
+        statuses = objects_of(self.status, "containerStatuses")
+        return self.phase == "Running" and bool(statuses) and all(bool(one.get("ready")) for one in statuses)
+
+    @property
+    def awaits_inputs(self) -> bool:
+        """Whether the container that waits for inputs runs."""
+        return "running" in object_of(self.container(LOADER), "state")
+
+    @property
+    def holder_runs(self) -> bool:
+        """Whether the holder can be reached."""
+        return "running" in object_of(self.container(HOLDER), "state")
+
+    # --- what Argo says -------------------------------------------------------------------------------------------------------------
+
+    def verdict(self, *, daemon: bool = False) -> Verdict:
+        """The phase and message that Argo derives from this object."""
+        match self.phase:
+            case "Pending":
+                return Verdict(Phase.PENDING, self.pending_reason)
+            case "Running":
+                return Verdict(Phase.RUNNING)
+            case "Succeeded":
+                return Verdict(Phase.FAILED if daemon else Phase.SUCCEEDED)
+            case "Failed":
+                return self.failure()
+        return Verdict(Phase.ERROR, f"Unexpected pod phase for {text_of(self.metadata, 'name')}: {self.phase}")
+
+    @property
+    def pending_reason(self) -> str:
+        """Why the pod is pending: what a container waits for, else why it is not scheduled."""
+        for one in objects_of(self.status, "containerStatuses"):
+            waiting = object_of(one, "state").get("waiting")
+            if isinstance(waiting, dict):
+                return _with_reason(text_of(waiting, "reason"), text_of(waiting, "message"))
+        for one in objects_of(self.status, "conditions"):
+            if one.get("reason") == "Unschedulable":
+                return _with_reason("Unschedulable", text_of(one, "message"))
+        return ""
+
+    def failure(self) -> Verdict:
+        """Why the pod failed: its own message, else that of init containers, main containers, and the others, in this order."""
+        if message := text_of(self.status, "message"):
+            return Verdict(Phase.FAILED, message)
+        return self.judged_by_containers()
+
+    def judged_by_containers(self) -> Verdict:
+        """The verdict on containers alone; also before the pod as a whole has a final phase."""
+        regular = sorted(objects_of(self.status, "containerStatuses"), key=lambda one: self._rank(text_of(one, "name")))
+        inits = [one for one in objects_of(self.status, "initContainerStatuses") if not self._native(text_of(one, "name"))]
+        if not inits and not regular:
+            namespace = text_of(self.metadata, "namespace")
+            return Verdict(Phase.FAILED, f"can't find failed message for pod {text_of(self.metadata, 'name')} namespace {namespace}")
+        good: set[str] = set()
+        for one in (*inits, *regular):
+            name, state = text_of(one, "name"), object_of(one, "state")
+            if isinstance(waiting := state.get("waiting"), dict):
+                why = f"{text_of(waiting, 'reason')}: {text_of(waiting, 'message')}"
+                return Verdict(Phase.ERROR, f"Pod failed before {name} container starts due to {why}")
+            end = _end(name, object_of(state, "terminated"))
+            if end is not None and end.code == 0:
+                good.add(name)
+            elif end is not None and (verdict := self._judged(end)) is not None:
+                return verdict
+        return self._without_failure(good)
+
+    def _judged(self, end: ContainerEnd) -> Verdict | None:
+        if end.name in self.mains:
+            return Verdict(Phase.FAILED, end.text)
+        if end.name in (_ARGO_INIT, *_ARGO_WAIT, LOADER):
+            return Verdict(Phase.ERROR, end.text)
+        return None if end.code in (KILLED, TERMINATED) else Verdict(Phase.FAILED, end.text)
+
+    def _without_failure(self, good: set[str]) -> Verdict:
+        if any(name in good for name in self.mains):
+            return Verdict(Phase.SUCCEEDED)
+        return Verdict(Phase.FAILED, "pod failed: neither main nor wait container completed successfully")
+
+    def _rank(self, name: str) -> int:
+        return 0 if name in self.mains else 1 if name in _ARGO_WAIT else 2
+
+    def _native(self, name: str) -> bool:
+        """Whether an init container is a native sidecar, whose end says nothing about the pod."""
+        if name == HOLDER:
+            return True
+        containers = objects_of(object_of(self.pod, "spec"), "initContainers")
+        return any(one.get("name") == name and one.get("restartPolicy") == "Always" for one in containers)
+
+    # --- more of it -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container ``main``."""
+        end = self.end_of(MAIN)
+        return end.code if end is not None else None
+
+    def members(self) -> dict[str, MemberOutcome]:
+        """How the containers of a set ended, as far as they have."""
+        found = {name: end for name in self.mains if (end := self.end_of(name)) is not None}
+        return {name: _member(end) for name, end in found.items()}
+
+    def note(self) -> dict[str, bytes] | None:
+        """What the holder handed over in its termination message: files by name. None if it did not, or not yet."""
+        status = self.container(HOLDER)
+        for state in ("state", "lastState"):
+            message = text_of(object_of(object_of(status, state), "terminated"), "message")
+            if message and (files := unpack_note(message)) is not None:
+                return files
+        return None
+
+
+_INFRASTRUCTURE = ("Evicted", "NodeLost", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "Terminated", "Shutdown", "Preempting")
+
+
+def unpack_note(message: str) -> dict[str, bytes] | None:
+    """The files of a termination message that the holder wrote; None if it is something else, or was cut."""
+    try:
+        packed = gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(message, validate=True)))
+        plain = packed.read(_LARGEST_NOTE)
+        return read_bundle(io.BytesIO(plain))
+    except (binascii.Error, ValueError, OSError, EOFError, zlib.error, tarfile.TarError):
+        return None
+
+
+def read_bundle(stream: io.BufferedIOBase) -> dict[str, bytes]:
+    """The regular files directly below ``out`` in a tar of it. Raises TarError for one that is broken."""
+    files: dict[str, bytes] = {}
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            if member.isfile() and (content := tar.extractfile(member)) is not None:
+                files[member.name.removeprefix("./").removeprefix("out/")] = content.read()
+    return files
+
+
+def _end(name: str, terminated: JsonObject) -> ContainerEnd | None:
+    code = terminated.get("exitCode")
+    if not isinstance(code, int):
+        return None
+    return ContainerEnd(
+        name,
+        code,
+        text_of(terminated, "reason"),
+        text_of(terminated, "message"),
+        _time(text_of(terminated, "startedAt")),
+        _time(text_of(terminated, "finishedAt")),
+    )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        made = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return made if made.tzinfo is not None and made.year > 1970 else None
+
+
+def _member(end: ContainerEnd) -> MemberOutcome:
+    """A member's own node; its message always ends with the termination message, also when there is none."""
+    phase = Phase.SUCCEEDED if end.code == 0 else Phase.ERROR if end.code == DEPENDENCY_FAILED else Phase.FAILED
+    message = f"{end.name}: {end.reason} (exit code {end.code}): {end.message}" if end.code else ""
+    return MemberOutcome(phase=phase, exit_code=end.code, message=message, started_at=end.started_at, finished_at=end.finished_at)
+
+
+def _with_reason(reason: str, message: str) -> str:
+    return f"{reason}: {message}" if message else reason
+
+
+def is_transient(status: Mapping[str, object]) -> bool:
+    """Whether a refused creation (a ``Status`` body) may succeed later: a used-up quota, as Argo takes it."""
+    return status.get("code") == 403 and "exceeded quota" in str(status.get("message", ""))
