@@ -141,7 +141,7 @@ def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] =
     plan = plan_module.compile_plan(
         workflow,
         catalog=world.catalog,
-        options=plan_module.PlanOptions(artifact_repository=REPOSITORY, artifact_drivers=frozenset(), **options),
+        options=plan_module.PlanOptions(**{"artifact_repository": REPOSITORY, "artifact_drivers": frozenset(), **options}),
         name=metadata.get("name", ""),
         namespace=metadata.get("namespace", NAMESPACE),
         uid=metadata.get("uid", UID),

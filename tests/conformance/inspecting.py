@@ -90,10 +90,11 @@ def _nodes(script: Script, wanted: list[Mapping[str, Any]]) -> None:
     for one in wanted:
         workflow = script.of(one)
         resolved = script.resolve({key: value for key, value in one.items() if key != "of"}, workflow)
-        _items(workflow.nodes(), resolved, "nodes", _node_line)
+        check_items(workflow.nodes(), resolved, "nodes", node_line)
 
 
-def _items(items: list[dict[str, Any]], wanted: Mapping[str, Any], what: str, line: Any) -> None:
+def check_items(items: list[dict[str, Any]], wanted: Mapping[str, Any], what: str, line: Any) -> None:
+    """Hold ``{select, fields, quantifier, exists, count}`` against some nodes or pods; ``line`` shows one of them."""
     select = wanted.get("select") or {}
     if isinstance(select, Mapping) and "index" in select:
         chosen = items[select["index"] : select["index"] + 1]
@@ -125,7 +126,8 @@ def _agrees(item: dict[str, Any], fields: Mapping[str, Any]) -> bool:
     return all(matches(look_up(item, path), matcher) for path, matcher in fields.items())
 
 
-def _node_line(node: Mapping[str, Any]) -> str:
+def node_line(node: Mapping[str, Any]) -> str:
+    """A node in one line."""
     return f"{node.get('name')} {node.get('type')} {node.get('phase')}" + (f" ({node['message']})" if node.get("message") else "")
 
 
@@ -141,7 +143,7 @@ def _pods(script: Script, wanted: Mapping[str, Any]) -> None:
     if "min_count" in wanted and len(pods) < wanted["min_count"]:
         differ({"at least": wanted["min_count"]}, len(pods), f"number of pods {names}")
     for one in wanted.get("items") or ():
-        _items(pods, script.resolve(one, script.of({})), "pods", _pod_line)
+        check_items(pods, script.resolve(one, script.of({})), "pods", _pod_line)
     for path, matcher in (wanted.get("all") or {}).items():
         check([look_up(pod, path) for pod in pods], matcher, f"{path} of all pods")
 

@@ -92,6 +92,8 @@ def equal(value: Any, wanted: Any) -> bool:
 
 
 def _is_empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value
     return value is MISSING or any(value is empty or (type(value) is type(empty) and value == empty) for empty in _EMPTY)
 
 
@@ -168,6 +170,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "substring_of": lambda value, wanted: isinstance(value, str) and value in wanted,
     "len": lambda value, wanted: _length(value) == wanted,
     "len_ge": lambda value, wanted: _length(value) >= wanted,
+    "len_le": lambda value, wanted: _length(value) <= wanted,
     "len_gt": lambda value, wanted: _length(value) > wanted,
     "gt": lambda value, wanted: _number(value) > _number(wanted),
     "ge": lambda value, wanted: _number(value) >= _number(wanted),

@@ -10,7 +10,16 @@ from flowcore.nodes import NodeType
 from tests.conformance.matchers import parsed
 
 AGENT_TYPES = (NodeType.HTTP, NodeType.PLUGIN)
-_FROM_TEMPLATE = ("nodeSelector", "tolerations", "affinity", "volumes", "initContainers", "hostAliases", "securityContext")
+_FROM_TEMPLATE = (
+    "activeDeadlineSeconds",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "volumes",
+    "initContainers",
+    "hostAliases",
+    "securityContext",
+)
 
 
 def pod_of(invocation: Invocation, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from flowcore.errors import UsageError
 from tests.conformance.answers import Answer, Args, part
 from tests.conformance.driving import START, World, open_run
 from tests.conformance.submission import PlainCatalog
@@ -20,6 +21,8 @@ def decide(args: Args) -> Answer:
     run, rows = part("status", "rows_from_status")(workflow)
     drive = open_run(workflow, World(PlainCatalog()), run=run, rows=rows)
     drive.handle([part("engine.messages", "Opened")()])
+    if drive.engine.run.message.startswith("error in entry template execution"):
+        raise UsageError(drive.engine.run.message)
     node = drive.engine.nodes[args["retryNode"]["name"]]
     seconds = _BACKOFF.match(node.message)
     answer: Answer = {"retryNode": {"phase": str(node.phase), "message": _Message(node.message)}}

@@ -27,6 +27,8 @@ class Rule:
     function: str | None = None
     event: str | None = None  # a word of the script: what is done, or which part of the world is looked at
     folder: str | None = None  # where the case's document lies
+    setting: str | None = None  # a setting of the controller or a variable of its environment that the script makes
+    looks_at: str | None = None  # a path that an expectation looks at
 
     def holds(self, case: Case) -> bool:
         """Whether this rule puts ``case`` out of scope."""
@@ -38,6 +40,8 @@ class Rule:
             and (self.function is None or self.function == data.get("fn", data.get("function")))
             and (self.event is None or self.event in _words(data.get("script", data.get("actions", ()))))
             and (self.folder is None or str(data.get("file", "")).startswith(self.folder))
+            and (self.setting is None or self.setting in _settings(data.get("script", ())))
+            and (self.looks_at is None or self.looks_at in _paths(data.get("script", data.get("actions", ()))))
         )
 
 
@@ -48,6 +52,17 @@ def _words(script: Iterable[dict[str, Any]]) -> set[str]:
         if isinstance(item.get("expect"), dict):
             words.update(item["expect"])
     return words
+
+
+def _settings(script: Iterable[dict[str, Any]]) -> set[str]:
+    return {name for item in script for word in ("config", "env") for name in item.get(word) or ()}
+
+
+def _paths(value: Any) -> set[str]:
+    """Every key of every mapping: the paths are among them."""
+    if isinstance(value, dict):
+        return {*value, *(path for inner in value.values() for path in _paths(inner))}
+    return {path for inner in value for path in _paths(inner)} if isinstance(value, list) else set()
 
 
 def load_rules(path: Path = LIST) -> tuple[Rule, ...]:

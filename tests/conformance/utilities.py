@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from tests.conformance.answers import Answer, Args, Function, part, play_row
+from tests.conformance.containers import part_of_backends
 from tests.conformance.corpus import Case
 from tests.conformance.retrying import decide
 from tests.conformance.scripts import play_script
-from tests.conformance.submission import submitted
 
 
 def play(case: Case) -> None:
@@ -48,13 +49,43 @@ def _item_name(args: Args) -> Answer:
 
 
 def _node_type(args: Args) -> Answer:
-    template = part("models.templates", "Template").model_validate({"name": "t", **args["template"]})
-    return {"result": str(part("plan.templates", "node_type_of")(template.to_json()))}
+    make_entry, missing = part("plan.templates", "make_entry"), part("plan.templates", "TemplateNotFound")
+    try:
+        return {"result": str(make_entry({"name": "t", **args["template"]}, None).node_type)}
+    except missing:
+        return {"result": ""}
 
 
 def _template_name(args: Args) -> Answer:
-    node = args["node"]
-    return {"result": (node.get("templateRef") or {}).get("template") or node.get("templateName")}
+    """What the rows read from a status say."""
+    row = _row({"id": "n", "name": "wf", "displayName": "wf", "type": "Pod", "phase": "Running", **args["node"]})
+    return {"result": row.template_name or (row.template_ref or {}).get("template")}
+
+
+def _row(node: Mapping[str, Any]) -> Any:
+    status = {"metadata": {"name": "wf"}, "status": {"phase": "Running", "nodes": {node["id"]: node}}}
+    return part("status", "rows_from_status")(status)[1][0]
+
+
+# --- pods -------------------------------------------------------------------------------------------------------------------------
+
+
+def _pod_view(pod: Mapping[str, Any]) -> Any:
+    return part_of_backends("kubernetes.status", "PodView")(pod, ("main",))
+
+
+def _assess_pod(args: Args) -> Answer:
+    """Of a node that is finished, no report of its pod changes anything."""
+    phase = part("nodes", "Phase")(args["node"].get("phase") or "Pending")
+    if phase.fulfilled:
+        return {"node": args["node"]}
+    verdict = _pod_view(args["pod"]).verdict(daemon=args["daemon"])
+    return {"node": {"phase": str(verdict.phase), "message": verdict.message}}
+
+
+def _pod_failure(args: Args) -> Answer:
+    verdict = _pod_view(args["pod"]).failure()
+    return {"phase": str(verdict.phase), "message": verdict.message}
 
 
 # --- loops and aggregates ---------------------------------------------------------------------------------------------------------
@@ -62,8 +93,6 @@ def _template_name(args: Args) -> Answer:
 
 def _try_json(args: Args) -> Answer:
     """Values that are all objects or lists become parsed JSON in the aggregate; others stay texts."""
-    import json
-
     combined = json.loads(_aggregate_text(args["value"]))
     return {"ok": combined != list(args["value"])}
 
@@ -128,24 +157,31 @@ def _join_spec(args: Args) -> Answer:
     return {"result": {"spec": part("plan.merge", "merge_workflow_spec")(args["workflow"], args["template"], args["defaults"])}}
 
 
+def _validate_overrides(args: Args) -> Answer:
+    part("plan.restrictions", "check_overrides")(args["spec"] or {})
+    return {}
+
+
+def _sanitize(args: Args) -> Answer:
+    return {"result": None if args["spec"] is None else part("plan.restrictions", "permitted_overrides")(args["spec"])}
+
+
 def _from_cron(args: Args) -> Answer:
-    return {"result": submitted(args["cronWorkflow"])}
+    return {"result": part("service.submission", "workflow_from_cron")(args["cronWorkflow"])}
 
 
 def _from_template(args: Args) -> Answer:
     kind = "ClusterWorkflowTemplate" if args["clusterScope"] else "WorkflowTemplate"
-    return {"result": submitted({"kind": kind, "metadata": {"name": args["name"]}, "spec": {}})}
+    return {"result": part("service.submission", "workflow_from_template")({"kind": kind, "metadata": {"name": args["name"]}, "spec": {}})}
+
+
+def _submit_options(args: Args) -> Answer:
+    return {"workflow": part("service.submission", "apply_options")(args["workflow"], args["options"] or {})}
 
 
 def _node_selector(args: Args) -> Answer:
-    """Put the node into a run's rows and ask the selector."""
-    status = {
-        "metadata": {"name": "wf"},
-        "status": {"phase": "Running", "nodes": {args["node"]["id"]: {"type": "Suspend", **args["node"]}}},
-    }
-    _, rows = part("status", "rows_from_status")(status)
-    control = part("engine.control", "_matches")
-    return {"result": control(rows[0], part("engine.control", "read_selector")(args["selector"]))}
+    terms = part("engine.control", "read_selector")(args["selector"])
+    return {"result": part("engine.control", "_matches")(_row({"type": "Suspend", **args["node"]}), terms)}
 
 
 def _cron_when(args: Args) -> Answer:
@@ -154,6 +190,8 @@ def _cron_when(args: Args) -> Answer:
 
 _FUNCTIONS: dict[str, Function] = {
     "aggregate_json_list": _aggregate_json_list,
+    "apply_submit_options": _submit_options,
+    "assess_pod": _assess_pod,
     "cron_when": _cron_when,
     "expand_step": _expand_step,
     "item_node_name": _item_name,
@@ -164,11 +202,14 @@ _FUNCTIONS: dict[str, Function] = {
     "node_type_of_template": _node_type,
     "pod_name": _pod_name,
     "pod_name_prefix": _pod_name_prefix,
+    "pod_failure_reason": _pod_failure,
     "process_item": _process_item,
     "retry_decision": decide,
+    "sanitize_user_spec": _sanitize,
     "task_name_of_node_name": _task_name,
     "template_name_of_node": _template_name,
     "try_json": _try_json,
+    "validate_user_overrides": _validate_overrides,
     "with_sequence": _with_sequence,
     "workflow_from_cron": _from_cron,
     "workflow_from_template": _from_template,

@@ -1,0 +1,65 @@
+"""What the images of the corpus bring along: small stand-ins for their programs, and what they run when a template names no command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+COMMANDS = {
+    "argoproj/argosay:v1": ["cowsay", "hello argo"],
+    "argoproj/argosay:v2": ["argosay"],
+    "docker/whalesay": ["cowsay", "hello"],
+    "docker/whalesay:latest": ["cowsay", "hello"],
+    "hello-world": ["cowsay", "hello"],
+    "influxdb:1.2": ["influxd"],
+    "nginx:1.13": ["nginx"],
+    "nginx:latest": ["nginx"],
+}
+MOST_NAPS = 200
+
+# Time is simulated: `sleep` notes how long it would have slept. A loop that does nothing but sleep is caught by a real nap.
+_SLEEP = f"""#!/bin/sh
+echo "$@" >> "$NAPS"
+[ "$(wc -l < "$NAPS")" -gt {MOST_NAPS} ] && exec /bin/sleep 3600
+exit 0
+"""
+_COWSAY = """#!/bin/sh
+echo "$@"
+"""
+_ARGOSAY = """#!/bin/sh
+word=$1
+[ $# -gt 0 ] && shift
+case "$word" in
+  "") echo "hello argo" ;;
+  echo)
+    if [ $# -lt 2 ]; then echo "${1:-hello argo}"; else mkdir -p "$(dirname "$2")" && echo "$1" > "$2"; fi ;;
+  cat) exec cat "$@" ;;
+  exit) exit "${1:-0}" ;;
+  sleep) exec sleep "$1" ;;
+  sh) exec sh "$@" ;;
+  assert_contains) exec grep -F -- "$2" "$1" ;;
+  *) exit 1 ;;
+esac
+"""
+_NODE = """#!/bin/sh
+echo 42
+"""
+_FINE = """#!/bin/sh
+echo "$(basename "$0") $*"
+"""
+_PROGRAMS = {
+    "sleep": _SLEEP,
+    "cowsay": _COWSAY,
+    "argosay": _ARGOSAY,
+    "node": _NODE,
+    **dict.fromkeys(("curl", "influx", "influxd", "nginx", "nc", "docker", "kubectl", "gnuplot", "apk", "apt-get"), _FINE),
+}
+
+
+def install(folder: Path) -> Path:
+    """Write the programs into ``folder/bin``, which is returned."""
+    programs = folder / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    for name, text in _PROGRAMS.items():
+        (programs / name).write_text(text, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    return programs

@@ -1,0 +1,197 @@
+"""Runs that live: work takes simulated time, and the run goes on until a condition holds or nothing is left to happen."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from flowcore.engine.messages import AwaitResume, Command, Event, Finished, Opened, Outcome, Ready, Start, Started, Stop, Wake, Woken
+from flowcore.errors import InvalidWorkflow
+from flowcore.nodes import NodeId, NodeType, Phase
+from tests.conformance.answers import part
+from tests.conformance.containers import shared_containers
+from tests.conformance.driving import Drive, World, open_run
+from tests.conformance.fixtures import ARTIFACT_DRIVERS
+from tests.conformance.outcomes import Rules, killed, outcome_of
+from tests.conformance.podviews import AGENT_TYPES
+
+SECOND = timedelta(seconds=1)
+LONGEST = timedelta(days=2)
+
+
+class LiveRun:
+    """One run in a cluster."""
+
+    def __init__(self, cluster: Cluster, document: Mapping[str, Any], **options: Any) -> None:
+        self.cluster, self.manifest = cluster, document
+        self.refusal = ""
+        self.invocations: dict[NodeId, Any] = {}
+        self.stopping: set[NodeId] = set()
+        self.wakes: dict[NodeId | None, datetime] = {}
+        self.drive: Drive | None = None
+        try:
+            self.drive = open_run(document, cluster.world, artifact_drivers=frozenset(ARTIFACT_DRIVERS), **options)
+        except InvalidWorkflow as error:
+            self.refusal = error.problems[0].message
+        else:
+            self.tell(Opened())
+
+    # --- what happens ---
+
+    def tell(self, event: Event, after: timedelta = timedelta(0)) -> None:
+        """Let an event come to the run."""
+        self.cluster.schedule(self, event, after)
+
+    def handle(self, event: Event) -> None:
+        """An event has come."""
+        assert self.drive is not None
+        if isinstance(event, Woken) and self.wakes.get(event.node) != self.cluster.world.now:
+            return  # a later wake-up took its place
+        if isinstance(event, Finished):
+            if event.node not in self.invocations:
+                return
+            self.invocations.pop(event.node)
+        for command in self.drive.handle([event]):
+            self._carry_out(command)
+        if self.drive.engine.run.phase.completed:
+            self.cluster.nudge()
+
+    def _carry_out(self, command: Command) -> None:
+        if isinstance(command, Start):
+            self._start(command.invocation)
+        elif isinstance(command, Stop) and command.node in self.invocations:
+            self._stop(command.node)
+        elif isinstance(command, Wake):
+            self.wakes[command.node] = command.at
+            self.cluster.schedule_at(self, Woken(command.node), command.at)
+        elif isinstance(command, AwaitResume):
+            """Somebody has to resume it."""
+
+    def _start(self, invocation: Any) -> None:
+        node = invocation.node
+        self.invocations[node] = invocation
+        self.tell(Started(node), SECOND)
+        if invocation.daemon:
+            self.tell(Ready(node, "10.0.0.1"), 2 * SECOND)
+        outcome, seconds = self._work(invocation)
+        if outcome is not None:
+            self.tell(Finished(node, outcome), timedelta(seconds=1 + seconds))
+
+    def _work(self, invocation: Any) -> tuple[Outcome | None, float]:
+        if invocation.node_type in AGENT_TYPES:
+            return outcome_of(invocation, Rules(())), 1.0
+        assert self.drive is not None
+        outcome, seconds = shared_containers().run(invocation, self.cluster.world.catalog, self.drive.engine.plan.spec)
+        if invocation.daemon and outcome is not None and outcome.phase is Phase.SUCCEEDED:
+            return None, 0.0  # the stand-in for a server ends at once; the server would not
+        return outcome, seconds
+
+    def _stop(self, node: NodeId) -> None:
+        if node not in self.stopping:
+            self.stopping.add(node)
+            self.tell(Finished(node, killed(self.invocations[node])), SECOND)
+
+    # --- what can be looked at ---
+
+    def document(self) -> dict[str, Any]:
+        """The Workflow object."""
+        if self.drive is None:
+            missing = "not found" in self.refusal
+            status = {"phase": "Error" if missing else "Failed", "message": self.refusal if missing else f"invalid spec: {self.refusal}"}
+            return {**self.manifest, "status": status}
+        engine = self.drive.engine
+        return dict(part("status", "workflow_with_status")(dict(self.drive.plan.manifest), engine.run, engine.nodes.values()))
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def phase(self) -> str:
+        """The run's phase."""
+        return str(self.document().get("status", {}).get("phase", ""))
+
+    @property
+    def message(self) -> str:
+        """The run's message."""
+        return str((self.document().get("status") or {}).get("message", ""))
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The node table."""
+        return list(((self.document().get("status") or {}).get("nodes") or {}).values())
+
+    @property
+    def completed(self) -> bool:
+        """Whether it ended."""
+        return self.phase in ("Succeeded", "Failed", "Error")
+
+    def has_running_pod(self) -> bool:
+        """Whether some pod runs."""
+        return self.drive is not None and any(
+            row.type is NodeType.POD and row.phase is Phase.RUNNING for row in self.drive.engine.nodes.values()
+        )
+
+    def waits_for_lock(self) -> bool:
+        """Whether the run or one of its nodes waits for a lock."""
+        if self.drive is None:
+            return False
+        return bool(self.drive.waiting) or any(row.waiting for row in self.drive.engine.nodes.values())
+
+
+class Cluster:
+    """The runs that share a world, and what is going to happen in it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.runs: list[LiveRun] = []
+        self._queue: list[tuple[datetime, int, LiveRun, Event]] = []
+        self._order = itertools.count()
+
+    def submit(self, document: Mapping[str, Any], **options: Any) -> LiveRun:
+        """A new run."""
+        run = LiveRun(self, document, **options)
+        self.runs.append(run)
+        return run
+
+    def schedule(self, run: LiveRun, event: Event, after: timedelta) -> None:
+        """Let ``event`` come to ``run`` after some time."""
+        self.schedule_at(run, event, self.world.now + after)
+
+    def schedule_at(self, run: LiveRun, event: Event, at: datetime) -> None:
+        """Let ``event`` come to ``run`` at some time."""
+        heapq.heappush(self._queue, (max(at, self.world.now), next(self._order), run, event))
+
+    def nudge(self) -> None:
+        """A run ended: whoever waits for its locks may go on."""
+        for run in self.runs:
+            if run.drive is not None and run.drive.waiting:
+                self.schedule(run, Woken(None), timedelta(0))
+                run.wakes[None] = self.world.now
+
+    def step(self) -> bool:
+        """Let the next thing happen; False when nothing will."""
+        if not self._queue:
+            return False
+        at, _, run, event = heapq.heappop(self._queue)
+        self.world.now = max(self.world.now, at)
+        run.handle(event)
+        return True
+
+    def go_on_until(self, condition: Callable[[], bool]) -> bool:
+        """Let things happen until ``condition`` holds; False when it never does."""
+        end = self.world.now + LONGEST
+        while not condition():
+            if self.world.now > end or not self.step():
+                return condition()
+        return True
+
+    def pass_time(self, span: timedelta) -> None:
+        """Let so much time pass."""
+        end = self.world.now + span
+        while self._queue and self._queue[0][0] <= end:
+            self.step()
+        self.world.now = end
