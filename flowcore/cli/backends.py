@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -14,12 +15,12 @@ from flowcore.jsontypes import Json
 from flowcore.ports import Executor
 
 GROUP = "flowcore.executors"
-# What `auto` takes: the first of these that is installed.
-_PREFERRED = ("local",)
+# What `auto` takes: the first of these that is installed and usable here.
+_PREFERRED = ("docker", "local")
 
 
 def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str, Json] | None = None, **settings: object) -> Executor:
-    """The executor called ``name`` (``auto``: the embedded default), made with its own ``options`` and those of ``settings`` that it knows.
+    """The executor called ``name`` (``auto``: Docker where an engine answers, else the embedded default; which one is told), made with its own ``options`` and those of ``settings`` that it knows.
 
     ``stubs`` is a file for executors that can be scripted. Raises MissingBackend when there is none of that name or when it cannot be
     loaded, and UsageError for stubs and options that the executor has no use for.
@@ -50,11 +51,28 @@ def _points() -> dict[str, EntryPoint]:
 
 def _entry(name: str) -> EntryPoint:
     points = _points()
-    wanted = next((one for one in _PREFERRED if one in points), name) if name == "auto" else name
+    wanted = _chosen(points) or name if name == "auto" else name
     if wanted not in points:
         there = ", ".join(sorted(points)) or "none"
         raise MissingBackend(f"there is no backend {wanted!r}; installed are: {there}")
     return points[wanted]
+
+
+def _chosen(points: Mapping[str, EntryPoint]) -> str | None:
+    """What ``auto`` takes. An executor may have a function ``usable_here`` that says whether it can run something on this machine."""
+    for name in _PREFERRED:
+        if name in points and _is_usable(points[name]):
+            sys.stderr.write(f"flowcore: running on the {name} backend\n")
+            return name
+    return None
+
+
+def _is_usable(point: EntryPoint) -> bool:
+    try:
+        usable_here = getattr(_loaded(point), "usable_here", None)
+    except MissingBackend:
+        return False
+    return usable_here is None or bool(usable_here())
 
 
 def _loaded(point: EntryPoint) -> Callable[..., object]:

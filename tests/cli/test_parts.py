@@ -266,6 +266,28 @@ def points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "entry_points", lambda group: found if group == backends.GROUP else [])
 
 
+class Engine(Settled):
+    """An executor that needs something which may not be there."""
+
+    answers = False
+
+    @classmethod
+    def usable_here(cls) -> bool:
+        return cls.answers
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(("answers", "name", "kind"), [(True, "docker", Engine), (False, "local", Settled)])
+def test_auto_takes_docker_where_an_engine_answers_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answers: bool, name: str, kind: type
+) -> None:
+    found = [*backends.entry_points(group=backends.GROUP), EntryPoint("docker", f"{__name__}:Engine", backends.GROUP)]
+    monkeypatch.setattr(backends, "entry_points", lambda group: found)
+    monkeypatch.setattr(Engine, "answers", answers)
+    assert type(backends.executor_named("auto")) is kind
+    assert capsys.readouterr().err == f"flowcore: running on the {name} backend\n"
+
+
 @pytest.mark.usefixtures("points")
 def test_backends_are_found_by_name_and_get_the_settings_they_know() -> None:
     for name in ("auto", "local"):

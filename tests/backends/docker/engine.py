@@ -58,7 +58,7 @@ def _count(folder: Path, change: int) -> None:
 
 
 def _start(folder: Path) -> None:
-    if shutil.which("dockerd") is None:
+    if shutil.which("dockerd") is None or shutil.which("docker") is None:
         raise NoEngine("there is no dockerd on this machine (Debian: apt-get install docker.io busybox-static iptables)")
     if os.geteuid() != 0:
         raise NoEngine("starting a private dockerd needs root")
