@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from flowcore.engine import control, gates, times, whole
+from flowcore.engine import control, gates, reopening, times, whole
 from flowcore.engine.behaviors import pod, suspend
 from flowcore.engine.behaviors.dag import DagRunning
 from flowcore.engine.behaviors.retry import Retrying
@@ -29,7 +29,6 @@ from flowcore.engine.behaviors.steps import Stepping
 from flowcore.engine.execute import RETRY, Advance, Begin, Executing
 from flowcore.engine.frames import DagFrame, Frame, LeafFrame, RetryFrame, StepsFrame
 from flowcore.engine.messages import (
-    Acquire,
     Command,
     Event,
     Finished,
@@ -44,14 +43,11 @@ from flowcore.engine.messages import (
     ShutdownRequested,
     Started,
     SuspendRequested,
-    Wake,
     Woken,
 )
 from flowcore.engine.turn import State, Turn
 from flowcore.errors import InternalError
-from flowcore.jsontypes import object_of
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, WorkflowPhase
-from flowcore.plan.locking import locks_of
 from flowcore.plan.plan import Plan
 
 _MOST_PASSES = 10_000
@@ -106,7 +102,7 @@ class Engine:
         state = self._state
         turn = Turn(state, now)
         if not state.run.phase.completed:
-            for event in events:
+            for event in sorted(events, key=_is_order):  # Argo looks at pods before it acts on orders
                 self._apply(turn, event)
             self._settle(turn)
         else:
@@ -123,7 +119,6 @@ class Engine:
             state.wait_for_slot = False
             if state.root_dirty or state.blocked:
                 whole.operate(self._executing, turn)
-            turn.reopened = False
             if state.run.phase.completed:
                 return
             if not turn.progressed and not whole.fail_if_stuck(turn):
@@ -152,7 +147,7 @@ class Engine:
             case Granted(None):
                 if turn.run.phase is WorkflowPhase.PENDING:
                     whole.begin_running(turn)
-            case Refused(None, message, _, error):
+            case Refused(None, message, _, error) if turn.run.phase is WorkflowPhase.PENDING:
                 self._refuse_run(turn, message, error=error)
             case Started(node) | Ready(node) | Progressed(node) | Finished(node) | Recalled(node):
                 self._apply_to_node(turn, event, node)
@@ -221,20 +216,11 @@ class Engine:
         if turn.run.phase is WorkflowPhase.UNKNOWN and not turn.state.nodes:
             whole.start(turn)
             return
-        turn.reopened = True
-        if turn.run.phase is WorkflowPhase.UNKNOWN:
-            whole.begin_running(turn)
-        if turn.run.phase is WorkflowPhase.PENDING:
-            turn.commands.append(Acquire(None, locks_of(object_of(turn.plan.spec, "synchronization"))))
-        deadline = times.run_deadline(turn)
-        if deadline is not None:
-            turn.commands.append(Wake(None, deadline))
-        for node in list(turn.state.nodes.values()):
-            if not node.phase.fulfilled:
-                turn.state.touch(node)
-                if node.wake_at is not None:
-                    turn.commands.append(Wake(node.id, node.wake_at))
-        turn.state.root_dirty = True
+        reopening.take_up(self._executing, turn)
+
+
+def _is_order(event: Event) -> bool:
+    return isinstance(event, ShutdownRequested | SuspendRequested)
 
 
 def _executing() -> Executing:

@@ -19,7 +19,7 @@ from flowcore.errors import ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.scope import Scope, Value
 from flowcore.nodes import Node, NodeType, Phase, node_id, pod_name
-from flowcore.plan.arguments import Processed, process
+from flowcore.plan.arguments import Processed, process, substitute_template
 from flowcore.plan.templates import Base, Entry, TemplateNotFound
 
 ANNOTATION_DISPLAY_NAME = "workflows.argoproj.io/display-name"
@@ -59,9 +59,22 @@ class Executing:
                 if limits.workflow_is_full(turn):
                     raise NotNow
                 return self.go_on(turn, frame, node)
-            return self._begin(turn, call, node) if turn.reopened else node
+            return self.take_up(turn, call, node) if node.id in turn.state.unopened else node
         finally:
             turn.depth -= 1
+
+    def take_up(self, turn: Turn, call: Call, node: Node) -> Node:
+        """Give a recorded node that was under way its frame again, and with it its standing orders.
+
+        Raises TooDeep and CallFailed as ``execute`` does; what has to wait is looked at again later.
+        """
+        try:
+            return self._begin(turn, call, node)
+        except NotNow:
+            limits.block(turn, node.id)
+            return turn.row(node.id)
+        finally:
+            turn.state.unopened.discard(node.id)
 
     def go_on_deeper(self, turn: Turn, frame: Frame, node: Node) -> Node:
         """Move a node on that has begun, one level below its caller."""
@@ -89,7 +102,11 @@ class Executing:
             raise TooDeep
         try:
             base, entry = turn.plan.templates.resolve(call.base, call.holder)
-            processed = process(entry, call.arguments, own_scope(turn, call, entry), turn.plan.read_config_map)
+            scope = own_scope(turn, call, entry)
+            if node is None:
+                processed = process(entry, call.arguments, scope, turn.plan.read_config_map)
+            else:  # what was recorded holds, whatever its arguments would be by now
+                processed = substitute_template(entry, node.inputs, scope)
             check_display_name(processed.body)
         except (TemplateNotFound, ExpressionError) as error:
             make_error(turn, call, node, str(error))

@@ -40,12 +40,15 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     refusal = turn.state.refused.pop(id_, None)
     if refusal is not None:
         raise ExpressionError(refusal)
+    if node is not None and node.waiting is None and id_ in turn.state.unopened:
+        _hold_on(turn, id_, locks)
+        return None
     if locks and id_ not in turn.state.granted:
         problem = problem_of(locks, turn.run.namespace, turn.plan.documents)
         if problem:
             raise ExpressionError(problem)
         return _wait(turn, call, base, processed, node, Acquire(id_, locks))
-    if memoize and id_ not in turn.state.recalled and (node is None or node.memoization is None or id_ in turn.state.asked):
+    if memoize and id_ not in turn.state.recalled and (node is None or node.memoization is None or node.waiting is not None):
         return _wait(turn, call, base, processed, node, _recall(id_, memoize))
     row = turn.get(id_)
     if row is not None and row.phase.fulfilled:
@@ -58,6 +61,15 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     turn.state.asked.discard(id_)
     turn.state.frames.pop(id_, None)
     return None
+
+
+def _hold_on(turn: Turn, node: NodeId, locks: tuple[JsonObject, ...]) -> None:
+    """A recorded node that is past its gates: its locks are its own before anybody who waits for them is answered."""
+    turn.state.recalled.add(node)
+    if locks:
+        turn.state.granted.add(node)
+        _asked(turn, node).add(Acquire.__name__)
+        turn.commands.insert(0, Acquire(node, locks))
 
 
 def _recall(node: NodeId, memoize: JsonObject) -> Recall:
@@ -103,19 +115,25 @@ def memoization(memoize: JsonObject, *, hit: bool) -> JsonObject:
 
 
 def granted(turn: Turn, node: Node) -> None:
-    """All locks are held now: the node may go on."""
+    """All locks are held now: the node may go on. Told twice, it makes no difference."""
+    if node.waiting is None or node.id in turn.state.granted:
+        return
     turn.state.granted.add(node.id)
     turn.put(replace(node, waiting=ANSWER, message=""))
     turn.state.touch(turn.row(node.id))
 
 
 def refused(turn: Turn, node: Node, message: str, lock: str | None) -> None:
-    """The node queues for ``lock``."""
+    """The node queues for ``lock``, unless it holds its locks already."""
+    if node.id in turn.state.granted:
+        return
     turn.put(replace(node, waiting=lock or "?", message=message))
 
 
 def recalled(turn: Turn, node: Node, *, hit: bool, outputs: JsonObject | None) -> None:
-    """The cache answered: a hit ends the node with the remembered outputs."""
+    """The cache answered: a hit ends the node with the remembered outputs. An answer that nobody waits for changes nothing."""
+    if node.waiting is None:
+        return
     turn.state.recalled.add(node.id)
     status = {**(node.memoization or {}), "hit": hit}
     if hit:

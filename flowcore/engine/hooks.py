@@ -86,10 +86,15 @@ def _start(executing: Executing, turn: Turn, hook: JsonObject, node: Node, place
 
 
 def run_hooked(executing: Executing, turn: Turn, call: Call, node: Node) -> Node:
-    """Execute a hook or exit handler as a child of ``node``. Raises CallFailed; what would wait elsewhere is an error here, as in Argo."""
+    """Execute a hook or exit handler as a child of ``node``. Raises CallFailed; what would wait elsewhere is an error here, as in Argo.
+
+    While a recorded run is being taken up it raises NotNow for one that was not made.
+    """
     try:
         made = executing.execute(turn, call)
     except NotNow as limit:
+        if turn.frozen:
+            raise
         raise LimitReached(limit.message) from None
     except TooDeep as limit:
         raise CallFailed(limit.message) from None

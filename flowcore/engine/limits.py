@@ -23,6 +23,8 @@ def workflow_is_full(turn: Turn) -> bool:
 
 def check_new(turn: Turn, call: Call, node: Node | None) -> None:
     """Raise NotNow if the node of ``call`` may not be made now."""
+    if node is not None and node.id in turn.state.unopened:
+        return
     if workflow_is_full(turn):
         raise NotNow
     if call.boundary is None or node is not None:

@@ -105,12 +105,9 @@ def _int32(value: Json) -> int | None:
 
 def _back_off(backoff: JsonObject, attempts: list[Node], now: datetime, limit: int | None) -> Verdict:
     first, last = attempts[0], attempts[-1]
-    until: datetime | None = None
-    max_duration = text_of(backoff, "maxDuration")
-    if max_duration and first.started_at is not None:
-        until = first.started_at + parse_duration(max_duration)
-        if now > until:
-            return GiveUp("Max duration limit exceeded")
+    until = retried_until({"backoff": backoff}, first)
+    if until is not None and now > until:
+        return GiveUp("Max duration limit exceeded")
     duration = text_of(backoff, "duration")
     if not duration:
         raise ExpressionError("no base duration specified for retryStrategy")
@@ -121,6 +118,13 @@ def _back_off(backoff: JsonObject, attempts: list[Node], now: datetime, limit: i
     if now < ready and limit is not None and len(attempts) <= limit:
         return WaitUntil(ready, f"Backoff for {humanize(wait)}")
     return TryAgain(until)
+
+
+def retried_until(strategy: JsonObject, first: Node) -> datetime | None:
+    """When the last attempt must have ended, by the strategy's maxDuration from the start of the ``first``."""
+    backoff = strategy.get("backoff")
+    longest = text_of(backoff, "maxDuration") if isinstance(backoff, dict) else ""
+    return first.started_at + parse_duration(longest) if longest and first.started_at is not None else None
 
 
 _LONGEST = timedelta(days=106751)  # what Go's Duration can hold
@@ -292,4 +296,5 @@ __all__ = [
     "is_transient",
     "policy_covers",
     "policy_of",
+    "retried_until",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from flowcore.engine import rules
 from flowcore.engine.messages import Stop, Wake
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import JsonObject, text_of
 from flowcore.language.quantities import parse_duration
-from flowcore.nodes import Node, NodeType, Phase
+from flowcore.nodes import Node, NodeType, Phase, Shutdown
 
 DEADLINE = "Step exceeded its deadline"
 POD_DEADLINE = "Pod was active on the node longer than the specified deadline"
@@ -87,6 +88,14 @@ def leaf_woken(turn: Turn, node: Node) -> None:
     elif not node.daemoned:
         turn.put(replace(node, message=POD_DEADLINE))
         stop(turn, node)
+
+
+def is_to_end(turn: Turn, node: Node) -> bool:
+    """Whether the work of a recorded leaf was ordered to end: by its own deadline, or because the run was stopped."""
+    if node.message in (DEADLINE, POD_DEADLINE):
+        return True
+    shutdown = turn.run.shutdown
+    return shutdown is Shutdown.TERMINATE or (shutdown is Shutdown.STOP and not rules.is_part_of_exit_handler(node, turn.state.nodes))
 
 
 def stop(turn: Turn, node: Node) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from flowcore.engine.calls import NotNow
 from flowcore.engine.messages import Command
 from flowcore.jsontypes import JsonObject
 from flowcore.language.scope import Scope
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _COUNTED = frozenset({NodeType.POD, NodeType.STEPS, NodeType.DAG})
 _LEAVES = frozenset({NodeType.POD, NodeType.SUSPEND, NodeType.HTTP, NodeType.PLUGIN})
+_FRAMED = _LEAVES | {NodeType.STEPS, NodeType.DAG, NodeType.RETRY}
 _SEPARATOR = re.compile(r"^(\[\d+\])?\.")
 
 
@@ -45,6 +47,7 @@ class State:
         self.dirty: dict[NodeId, dict[NodeId, None]] = {}
         self.root_dirty = True
         self.frames: dict[NodeId, Frame] = {}
+        self.unopened: set[NodeId] = set()  # recorded nodes that were under way, and have no frame yet
         self.blocked: dict[NodeId, None] = {}
         self.exit_nodes: dict[NodeId, bool] = {}
         self.granted: set[NodeId] = set()
@@ -72,6 +75,8 @@ class State:
         self._count(row, 1)
         if row.daemoned:
             self.daemons[row.id] = None
+        if row.type in _FRAMED and not row.phase.fulfilled:
+            self.unopened.add(row.id)
 
     def _count(self, row: Node, by: int) -> None:
         if not row.phase.fulfilled:
@@ -128,7 +133,7 @@ class Turn:
 
     state: State
     now: datetime
-    reopened: bool = False
+    frozen: bool = False  # a recorded run is being taken up: what would change a row raises NotNow
     changed: dict[NodeId, Node] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     progressed: bool = False
@@ -180,6 +185,8 @@ class Turn:
         if before is not None:
             if before == row:
                 return row
+            if self.frozen:
+                raise NotNow
             state._count(before, -1)  # noqa: SLF001 - the two classes are one room
         state.nodes[row.id] = row
         state._count(row, 1)  # noqa: SLF001 - as above
@@ -205,6 +212,8 @@ class Turn:
         template_name: str | None = None,
     ) -> Node:
         """Add the row of a new node; its parents are added by ``connect``."""
+        if self.frozen:
+            raise NotNow
         state = self.state
         state.seq += 1
         name = call.name
@@ -251,6 +260,8 @@ class Turn:
         row = self.state.nodes.get(child)
         if row is None or parent in row.parents:
             return
+        if self.frozen:
+            raise NotNow
         self.state.children.setdefault(parent, []).append(child)
         self.put(replace(row, parents=(*row.parents, parent)))
 
@@ -260,15 +271,19 @@ class Turn:
         if row is None:
             return
         known = dict.fromkeys(row.parents)
-        for parent in parents:
-            if parent not in known:
-                known[parent] = None
-                self.state.children.setdefault(parent, []).append(child)
-        if len(known) != len(row.parents):
+        new = [parent for parent in dict.fromkeys(parents) if parent not in known]
+        if self.frozen and new:
+            raise NotNow
+        for parent in new:
+            known[parent] = None
+            self.state.children.setdefault(parent, []).append(child)
+        if new:
             self.put(replace(row, parents=tuple(known)))
 
     def update_run(self, row: RunRow) -> None:
         """Replace the row of the run."""
         if row != self.state.run:
+            if self.frozen:
+                raise NotNow
             self.state.run = row
             self.progressed = True

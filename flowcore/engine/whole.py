@@ -6,9 +6,10 @@ a pass changes nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from flowcore.engine import daemons, hooks, limits, rules, times
+from flowcore.engine import control, daemons, hooks, limits, rules, times
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.execute import Executing
 from flowcore.engine.messages import Acquire, Release, Wake
@@ -108,6 +109,8 @@ def operate(executing: Executing, turn: Turn) -> None:
     turn.state.root_dirty = False
     if turn.run.phase.completed or turn.run.phase is WorkflowPhase.PENDING or turn.run.suspended:
         return
+    if turn.run.shutdown is not Shutdown.NONE:
+        control.fail_idle_retries(turn)
     _refresh_globals(turn)
     limits.wake_blocked(turn)
     root = _execute_entrypoint(executing, turn)
@@ -130,6 +133,23 @@ def operate(executing: Executing, turn: Turn) -> None:
     _conclude(turn, root, status, handler if isinstance(handler, Node) else None)
 
 
+def meet_all(executing: Executing, turn: Turn) -> None:
+    """Walk over a recorded run, so that all that is under way is met once. Called with ``Turn.frozen``."""
+    _refresh_globals(turn)
+    with suppress(NotNow):
+        _execute_entrypoint(executing, turn)
+    root = turn.by_name(turn.plan.name)
+    if root is None:
+        return
+    turn.state.current.set("workflow.status", str(rules.WORKFLOW_PHASE[root.phase]))
+    _note_failures(turn)
+    with suppress(CallFailed, NotNow):
+        _run_hooks(executing, turn, root)
+    if turn.by_name(hooks.exit_name(turn.run.name)) is not None:
+        with suppress(NotNow):
+            _run_exit_handler(executing, turn)
+
+
 def _refresh_globals(turn: Turn) -> None:
     values = turn.state.current
     values.set("workflow.status", str(turn.run.phase) if turn.state.nodes else "")
@@ -140,7 +160,7 @@ def _refresh_globals(turn: Turn) -> None:
 def _execute_entrypoint(executing: Executing, turn: Turn) -> Node | None:
     """The root, moved on as far as it goes; None if this pass ends here."""
     plan, state = turn.plan, turn.state
-    begun = turn.by_name(plan.name) is not None and not turn.reopened
+    begun = turn.by_name(plan.name) is not None
     call = Call(
         name=plan.name,
         holder=Holder(template=text_of(plan.spec, "entrypoint")),

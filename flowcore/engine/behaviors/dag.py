@@ -100,13 +100,15 @@ class DagRunning:
     def _visit_existing(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
         if node.fulfilled or node.phase is Phase.RUNNING:
             try:
-                if not self._run_hooks(turn, frame, name, node):
+                if not self._run_hooks(turn, frame, name, node) and not turn.frozen:
                     return
             except CallFailed as error:
                 turn.mark(node.id, Phase.ERROR, error.message)
                 return
         node = turn.row(node.id)
         if node.phase.fulfilled:
+            if turn.frozen and node.type is NodeType.TASK_GROUP and any(child in turn.state.unopened for child in turn.children(node.id)):
+                self._move_on(turn, frame, name, node)
             self._run_exit_handler(turn, frame, name, node)
         elif self._move_on(turn, frame, name, node):
             self._run_exit_handler(turn, frame, name, turn.row(node.id))
@@ -238,7 +240,7 @@ class DagRunning:
         try:
             if known is not None:
                 self.executing.go_on_deeper(turn, known, node)
-            elif turn.reopened:
+            elif node.id in turn.state.unopened:
                 task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name))
                 self.executing.execute(turn, self._call(turn, frame, task))
         except LimitReached:

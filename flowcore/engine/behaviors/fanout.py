@@ -60,6 +60,8 @@ def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group:
                 if turn.row(child).fulfilled:
                     del state.unsettled[child]
     _start_waiting(executing, turn, frame, group, state)
+    if state.attentive and turn.frozen:
+        _attend(executing, turn, frame, name, state, place_of())
     if not state.unsettled and not state.waiting:
         turn.mark(group, _phase(turn, group))
         del frame.loops[name]

@@ -29,6 +29,8 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if node is None:
         node = turn.create(call, entry.node_type, Phase.PENDING, inputs=processed.inputs, display_name=display_name_of(processed.body))
         _keep_memoization(turn, node, processed)
+    elif node.id in turn.state.unopened:
+        return _take_up(turn, call, base, processed, node)
     refusal = _refusal(turn, call, entry.is_pod)
     if refusal:
         return turn.mark(node.id, Phase.FAILED, refusal)
@@ -42,6 +44,15 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     _make_members(turn, call, processed, node)
     turn.commands.append(Start(invocation))
     return turn.row(node.id)
+
+
+def _take_up(turn: Turn, call: Call, base: Base, processed: Processed, node: Node) -> Node:
+    """A recorded leaf that was under way: have its executor adopt the work, and end it if that was ordered."""
+    turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=_slim(processed), base=base, begun=True)
+    turn.commands.append(Start(make_invocation(turn, call, processed, node)))
+    if times.is_to_end(turn, node):
+        times.stop(turn, node)
+    return node
 
 
 def _slim(processed: Processed) -> Processed:

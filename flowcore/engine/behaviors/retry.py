@@ -40,6 +40,9 @@ class Retrying:
         if call.hooked:  # Argo's flags of a hook's wrapper and of its attempts are one object
             node = turn.put(replace(node, retried=True))
         turn.state.frames[node.id] = frame
+        attempts = self._attempts(turn, frame)
+        if len(attempts) > 1:
+            frame.call = replace(call, until=rules.retried_until(self._strategy(turn, frame), attempts[0]))
         return self.advance(turn, frame)
 
     def advance(self, turn: Turn, frame: Frame) -> Node:
@@ -133,14 +136,17 @@ class Retrying:
             known = turn.state.frames.get(last.id)
             if known is not None:
                 return self._guarded(turn, frame, last.id, lambda: self.executing.go_on(turn, known, last))
-            if not turn.reopened:
+            if last.id not in turn.state.unopened:
                 return last
         attempts = self._attempts(turn, frame)
         number = len(attempts) - (1 if last is not None else 0)
         call = attempt_call(frame.call, number, turn.row(frame.node))
-        previous = attempts[-1] if attempts else None
+        previous = attempts[number - 1] if number else None
         id_ = turn.id_of(call.name)
-        attempt = self._guarded(turn, frame, id_, lambda: self._dispatch(turn, frame, call, number, previous, last))
+        try:
+            attempt = self._guarded(turn, frame, id_, lambda: self._dispatch(turn, frame, call, number, previous, last))
+        finally:
+            turn.state.unopened.discard(id_)
         turn.connect(frame.node, id_)
         return turn.row(attempt.id)
 

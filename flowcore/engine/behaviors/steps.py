@@ -63,18 +63,27 @@ class Stepping:
         while frame.index < len(frame.groups):
             group = self._group(turn, frame)
             try:
-                group = self._advance_group(turn, frame, group)
+                if not (turn.frozen and self._is_over(turn, group)):
+                    group = self._advance_group(turn, frame, group)
             except CallFailed as error:
                 group = turn.mark(group.id, Phase.ERROR, error.message)
             if turn.row(frame.node).phase.fulfilled:  # failFast
                 return self._finish(turn, frame)
-            if not group.phase.fulfilled:
+            if not group.phase.fulfilled and not (turn.frozen and self._was_passed(turn, frame)):
                 return turn.row(frame.node)
             if group.phase.failed_or_error:
                 return self._fail(turn, frame, group)
             self._keep_outputs(turn, frame, group)
             frame.index += 1
         return self._succeed(turn, frame)
+
+    def _is_over(self, turn: Turn, group: Node) -> bool:
+        """Whether nothing of a recorded group is under way, not even a daemon."""
+        return group.phase.fulfilled and not any(child in turn.state.unopened for child in turn.children(group.id))
+
+    def _was_passed(self, turn: Turn, frame: StepsFrame) -> bool:
+        """Whether the group after the current one was begun already: the current one runs again because of a daemon."""
+        return turn.by_name(f"{turn.row(frame.node).name}[{frame.index + 1}]") is not None
 
     # --- groups -------------------------------------------------------------------------------------------------------------------
 
@@ -181,12 +190,13 @@ class Stepping:
             turn.connect(group.id, turn.id_of(call.name))
             raise CallFailed(f"step group deemed errored due to child {call.name} error: {error.message}") from None
         turn.connect(group.id, child.id)
-        self._attend(state, child.id, step, item)
+        self._attend(turn, state, child.id, step, item)
 
-    def _attend(self, state: GroupState, child: NodeId, step: JsonObject, item: Item | None) -> None:
+    def _attend(self, turn: Turn, state: GroupState, child: NodeId, step: JsonObject, item: Item | None) -> None:
         if has_hooks(step) or step.get("continueOn"):
             state.calls[child] = item or step
-        state.unsettled[child] = None
+        if state.attentive or not turn.row(child).fulfilled:
+            state.unsettled[child] = None
 
     def _call(self, frame: StepsFrame, group: Node, step: JsonObject) -> Call:
         return Call(

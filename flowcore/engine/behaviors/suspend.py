@@ -33,6 +33,9 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
             display_name=display_name_of(processed.body),
         )
     turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=processed, base=base, begun=True)
+    if node.id in turn.state.unopened:
+        turn.commands.append(AwaitResume(make_invocation(turn, call, processed, node)))
+        return node
     duration = text_of(object_of(processed.body, "suspend"), "duration")
     if duration and node.started_at is not None:
         until = node.started_at + parse_duration(duration)
