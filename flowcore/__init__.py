@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from flowcore.catalogs import FolderCatalog, MemoryCatalog
 from flowcore.clocks import RealClock, VirtualClock
+from flowcore.durable import RunStore
 from flowcore.engine.engine import Engine
 from flowcore.errors import (
     ExecutorError,
@@ -24,6 +25,7 @@ from flowcore.errors import (
     UsageError,
     WorkflowFailed,
 )
+from flowcore.functions import template
 from flowcore.manifests import dump_workflow, load_workflow
 from flowcore.models import ClusterWorkflowTemplate, CronWorkflow, Template, Workflow, WorkflowTemplate
 from flowcore.nodes import Node, NodeType, Phase, WorkflowPhase
@@ -32,7 +34,8 @@ from flowcore.plan.validate import validate
 from flowcore.ports import Executor, Invocation, Logged, Outcome, Store
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run, RunChanged
-from flowcore.running import open_run, run, run_sync
+from flowcore.running import open_resumed, open_run, resume, run, run_sync
+from flowcore.stores import open_store
 
 __all__ = [
     "ClusterWorkflowTemplate",
@@ -61,6 +64,7 @@ __all__ = [
     "Run",
     "RunChanged",
     "RunResult",
+    "RunStore",
     "Store",
     "StoreError",
     "Template",
@@ -73,8 +77,12 @@ __all__ = [
     "compile_plan",
     "dump_workflow",
     "load_workflow",
+    "open_resumed",
     "open_run",
+    "open_store",
+    "resume",
     "run",
     "run_sync",
+    "template",
     "validate",
 ]

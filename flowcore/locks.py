@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from flowcore.jsontypes import JsonObject
 from flowcore.plan.locking import limit_of, name_of, problem_of
@@ -23,14 +24,27 @@ class _Lock:
         return sorted(self.queue, key=lambda holder: (-self.queue[holder][0], self.queue[holder][1], self.queue[holder][2]))
 
 
+class LockJournal(Protocol):
+    """Where it is noted who holds what, so that held locks survive the process; every ``RunStore`` is one."""
+
+    def note_lock(self, lock: str, holder: str) -> None:
+        """``holder`` has got ``lock``."""
+        ...
+
+    def note_release(self, holder: str) -> None:
+        """``holder`` has given back all that he held."""
+        ...
+
+
 class MemoryLocks:
     """Mutexes and semaphores of one process, by Argo's rules (argo-semantics 6.11): all locks of a list at once or none, fair by priority and age.
 
-    Limits of semaphores are read from ConfigMaps of ``catalog`` at each question, so a changed limit holds at once.
+    Limits of semaphores are read from ConfigMaps of ``catalog`` at each question, so a changed limit holds at once. A ``journal`` is told of
+    every lock that is taken or given back.
     """
 
-    def __init__(self, catalog: Catalog | None = None) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog | None = None, journal: LockJournal | None = None) -> None:
+        self._catalog, self._journal = catalog, journal
         self._locks: dict[str, _Lock] = {}
         self._wakers: list[Callable[[str], None]] = []
         self._asked = 0
@@ -54,8 +68,20 @@ class MemoryLocks:
             return LockAnswer(False, waiting=blocked, message=f"Waiting for {blocked} lock. Lock status: {status}")
         for name in wanted:
             self._locks[name].queue.pop(holder, None)
+            if holder not in self._locks[name].holders and self._journal is not None:
+                self._journal.note_lock(name, holder)
             self._locks[name].holders[holder] = None
         return LockAnswer(True)
+
+    def restore(self, held: Iterable[tuple[str, str]]) -> None:
+        """Take over locks (name and holder) that were held when an earlier process ended; nobody is asked whether there is room."""
+        for name, holder in held:
+            self._locks.setdefault(name, _Lock()).holders[holder] = None
+
+    def held_by(self, run: str) -> list[str]:
+        """The holders of locks that belong to the run ``namespace/name``."""
+        held = {holder: None for lock in self._locks.values() for holder in lock.holders}
+        return [holder for holder in held if _run_of(holder) == run]
 
     def _free(self, name: str, limit: int, holder: str, run: str) -> bool:
         lock = self._locks[name]
@@ -70,12 +96,16 @@ class MemoryLocks:
     def release(self, holder: str) -> Sequence[str]:
         """Give back all that ``holder`` holds or waits for, and wake those who may have it now."""
         waiting: dict[str, None] = {}
+        held = False
         for lock in self._locks.values():
             touched = holder in lock.holders or holder in lock.queue
+            held = held or holder in lock.holders
             lock.holders.pop(holder, None)
             lock.queue.pop(holder, None)
             if touched:
                 waiting.update(dict.fromkeys(lock.order()))
+        if held and self._journal is not None:
+            self._journal.note_release(holder)
         for name in [name for name, lock in self._locks.items() if not lock.holders and not lock.queue]:
             del self._locks[name]
         for other in waiting:

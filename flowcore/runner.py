@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -94,6 +94,7 @@ class World:
     locks: Locks
     cache: Cache
     context: RunContext
+    keep_log: Callable[[Logged], None] | None = None  # is told of everything that nodes print
     closed: bool = False  # nobody outside holds the run: what only somebody could resume will never go on
 
 
@@ -366,6 +367,8 @@ class Run:
 
     def _hear(self, report: Report) -> None:
         if isinstance(report, Logged):
+            if self._world.keep_log is not None:
+                self._world.keep_log(report)
             self._tell(report)
         else:
             self._send(report)

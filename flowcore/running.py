@@ -1,43 +1,47 @@
-"""The way in: ``open_run``, ``run`` and ``run_sync`` make a run of a workflow and everything that it was not given."""
+"""The way in: ``open_run``, ``run`` and ``run_sync`` make a run of a workflow; ``open_resumed`` and ``resume`` take up a recorded one."""
 
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 
-from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import MemoryCatalog
 from flowcore.clocks import RealClock
+from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks
+from flowcore.durable import RunStore
 from flowcore.engine.engine import Engine
-from flowcore.errors import InvalidWorkflow, Problem
+from flowcore.errors import InvalidWorkflow, Problem, UsageError
+from flowcore.functions.binding import Describes, executor_for, workflow_from
 from flowcore.jsontypes import Json, JsonObject, json_text, object_of, text_of
+from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
 from flowcore.manifests import load_workflow
-from flowcore.memory import MemoryCache, MemoryStore
+from flowcore.models import AnyDocument, Template
 from flowcore.models.workflows import Workflow
-from flowcore.plan.plan import PlanOptions, compile_plan
+from flowcore.plan.plan import Plan, PlanOptions, compile_plan
 from flowcore.plan.validate import validate
-from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, RunContext, Store
+from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, Store
 from flowcore.results import RunResult
-from flowcore.runner import Run, World
+from flowcore.runner import Run
+from flowcore.selection import find_run
 
+Runnable: TypeAlias = "Workflow | AnyDocument | JsonObject | str | Path | Describes"
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 @asynccontextmanager
 async def open_run(
-    workflow: Workflow | JsonObject | str | Path,
+    workflow: Runnable,
     *,
-    executor: Executor,
+    executor: Executor | None = None,
+    templates: Iterable[Template] = (),
     parameters: Mapping[str, object] | None = None,
     entrypoint: str | None = None,
     name: str | None = None,
@@ -53,17 +57,65 @@ async def open_run(
     seed: int | None = None,
     _closed: bool = False,
 ) -> AsyncIterator[Run]:
-    """Start a run of ``workflow`` (a model, a document as JSON, YAML text, or a path) and give it to the block, which may watch and steer it.
+    """Start a run of ``workflow`` (a model, a document as JSON, YAML text, a path, or an object of Hera) and give it to the block, which may
+    watch and steer it. ``templates`` are added to it: Python functions, for instance. Without an executor the embedded default runs it.
 
     Leaving the block waits for the run to end; cancelling it looks away from the work that is under way. What is not given is made for
     this run alone: a real clock, an empty catalog, everything else in memory or in a temporary folder. ``seed`` makes names and ids repeat.
-    Raises InvalidWorkflow before anything starts if the workflow cannot be run.
+    With a ``RunStore`` the run outlives this process (``resume``), and its artifacts are kept in the user's state folder unless ``artifacts`` says
+    otherwise. Raises InvalidWorkflow before anything starts if the workflow cannot be run, and UsageError if the store has a run of that name.
     """
     catalog = catalog or MemoryCatalog()
+    model = workflow_from(workflow, templates)
+    executor = executor_for(model, workflow, executor)
     clock = clock or getattr(executor, "clock", None) or RealClock()
+    if isinstance(store, RunStore):
+        catalog = KeptTemplates(catalog)
+    plan = plan_run(
+        model,
+        catalog=catalog,
+        clock=clock,
+        parameters=parameters,
+        entrypoint=entrypoint,
+        name=name,
+        namespace=namespace,
+        options=options,
+        chance=random.Random(seed),
+    )
+    given = Given(
+        executor=executor,
+        catalog=catalog,
+        clock=clock,
+        artifacts=artifacts,
+        folder=folder,
+        locks=locks,
+        cache=cache,
+        closed=_closed,
+    )
+    async with claimed(store, plan.run.name, plan.run.namespace) as (claim, stored):
+        if stored is not None:
+            raise UsageError(
+                f"run {plan.run.name} is recorded already ({stored.run.phase or 'new'}): resume or delete it, or give another name"
+            )
+        async with driven(Engine(plan), given, store, claim) as handle:
+            yield handle
+
+
+def plan_run(
+    workflow: Workflow | JsonObject | str | Path,
+    *,
+    catalog: Catalog,
+    clock: Clock,
+    parameters: Mapping[str, object] | None = None,
+    entrypoint: str | None = None,
+    name: str | None = None,
+    namespace: str | None = None,
+    options: PlanOptions | None = None,
+    chance: random.Random | None = None,
+) -> Plan:
+    """The plan of a new run, with its name and id. Raises InvalidWorkflow for a workflow that cannot be run."""
     model = workflow if isinstance(workflow, Workflow) else load_workflow(workflow)
-    chance = random.Random(seed)
-    values = {key: as_text(value) for key, value in (parameters or {}).items()}
+    chance = chance or random.Random()
     plan = compile_plan(
         model,
         catalog=catalog,
@@ -71,64 +123,61 @@ async def open_run(
         namespace=namespace,
         uid=str(uuid.UUID(int=chance.getrandbits(128), version=4)),
         created_at=clock.now().replace(microsecond=0),
-        parameters=values,
+        parameters={key: as_text(value) for key, value in (parameters or {}).items()},
         entrypoint=entrypoint,
         options=options,
     )
-    problems = [
-        problem
-        for problem in validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True)
-        if problem.severity == "error"
-    ]
+    found = validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True)
+    problems = [problem for problem in found if problem.severity == "error"]
     if problems:
         raise InvalidWorkflow(problems)
-    scratch = None if folder is not None and artifacts is not None else Path(tempfile.mkdtemp(prefix="flowcore-"))
-    try:
-        context = RunContext(
-            name=plan.run.name,
-            namespace=plan.run.namespace,
-            uid=plan.run.uid,
-            catalog=catalog,
-            artifacts=artifacts or FolderArtifacts((scratch or Path()) / "artifacts"),
-            spec=plan.spec,
-            folder=folder or (scratch or Path()) / "run",
-        )
-        world = World(
-            executor=executor,
-            store=store or MemoryStore(),
-            clock=clock,
-            locks=locks or MemoryLocks(catalog),
-            cache=cache or MemoryCache(),
-            context=context,
-            closed=_closed,
-        )
-        handle = Run(Engine(plan), world)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(handle.drive)
+    return plan
+
+
+@asynccontextmanager
+async def open_resumed(
+    name: str,
+    *,
+    store: RunStore,
+    executor: Executor,
+    namespace: str | None = None,
+    catalog: Catalog | None = None,
+    artifacts: ArtifactStore | None = None,
+    clock: Clock | None = None,
+    locks: Locks | None = None,
+    cache: Cache | None = None,
+    folder: Path | None = None,
+    options: PlanOptions | None = None,
+) -> AsyncIterator[Run]:
+    """Drive on a run that ``store`` has and that nobody drives, and give it to the block, as ``open_run`` does with a new one.
+
+    ``name`` is the run's name, its id, the beginning of either, or ``@latest``. Templates are those of its submission. Work that was under way is
+    adopted by executors that can, else done again under the same pod name. A run that has ended stays as it is. Raises UsageError for a run
+    that is not there, StoreError for one that another process drives.
+    """
+    found = (await find_run(store, name, namespace)).run
+    clock = clock or getattr(executor, "clock", None) or RealClock()
+    async with claimed(store, found.name, found.namespace) as (claim, stored):
+        if stored is None:
+            raise UsageError(f"run {found.name} was deleted just now")
+        kept = await store.documents("RunTemplates", name=found.name, namespace=found.namespace)
+        held = KeptTemplates(catalog or MemoryCatalog(), kept[0] if kept else None)
+        engine = recorded_engine(stored, held, options)
+        if locks is None:
+            locks = MemoryLocks(held, journal=store)
+            await restore_locks(locks, store, [stored])
+        given = Given(executor=executor, catalog=held, clock=clock, artifacts=artifacts, folder=folder, locks=locks, cache=cache)
+        async with driven(engine, given, store, claim) as handle:
             yield handle
-            await handle.result()
-    except BaseExceptionGroup as group:
-        single = _only(group)
-        if single is None:
-            raise
-        raise single from single.__cause__
-    finally:
-        if scratch is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one exception in nested groups of one, so that callers see what was raised and not how it travelled."""
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        if len(inner.exceptions) != 1:
-            return None
-        inner = inner.exceptions[0]
-    return inner
+async def resume(name: str, *, store: RunStore, executor: Executor, **given: Any) -> RunResult:
+    """Drive a recorded run on to its end and return the result; the keywords are those of ``open_resumed``, and so are the errors."""
+    async with open_resumed(name, store=store, executor=executor, **given) as handle:
+        return await handle.result()
 
 
-async def run(workflow: Workflow | JsonObject | str | Path, *, executor: Executor, **given: Any) -> RunResult:
+async def run(workflow: Runnable, *, executor: Executor | None = None, **given: Any) -> RunResult:
     """Run ``workflow`` to its end and return the result; the keywords are those of ``open_run``.
 
     That a run fails is a result and no exception (``result.raise_for_phase()`` makes it one). Raises InvalidWorkflow, and UsageError for a
@@ -138,7 +187,7 @@ async def run(workflow: Workflow | JsonObject | str | Path, *, executor: Executo
         return await handle.result()
 
 
-def run_sync(workflow: Workflow | JsonObject | str | Path, *, executor: Executor, **given: Any) -> RunResult:
+def run_sync(workflow: Runnable, *, executor: Executor | None = None, **given: Any) -> RunResult:
     """``run`` for scripts that have no event loop of their own."""
     return anyio.run(partial(run, workflow, executor=executor, **given))
 

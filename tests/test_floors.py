@@ -22,7 +22,7 @@ FLOORS = (
     "plan",
     "engine",
     "ports catalog artifacts durable records",
-    "runner running results timers clocks memory status tree locks catalogs executors stores operations orders",
+    "runner running results timers clocks memory status tree locks catalogs executors functions building stores operations orders kept_templates keeping driving selection",
     "testing service pytest_plugin",
     "cli",
 )

@@ -132,22 +132,24 @@ class Connections:
             return
         cursor.execute(self._database.begin)
         try:
-            for job in jobs:
-                self._carry_out_apart(job, cursor, alone=len(jobs) == 1)
-            cursor.execute("COMMIT")
+            if len(jobs) == 1:
+                jobs[0].value = self._outcome(jobs[0], cursor)
+            else:
+                for job in jobs:
+                    self._carry_out_apart(job, cursor)
+            cursor.execute("COMMIT" if len(jobs) > 1 or jobs[0].error is None else "ROLLBACK")
         except BaseException:
             self._roll_back(cursor)
             raise
         self.commits += 1
 
-    def _carry_out_apart(self, job: _Job[object], cursor: Cursor, *, alone: bool) -> None:
-        """One job within a transaction; what it did is taken back if it refuses to go on."""
+    def _carry_out_apart(self, job: _Job[object], cursor: Cursor) -> None:
+        """One job among others; what it did is taken back if it refuses to go on."""
         cursor.execute("SAVEPOINT job")
         job.value = self._outcome(job, cursor)
         if job.error is not None:
             cursor.execute("ROLLBACK TO SAVEPOINT job")
-        if not alone:
-            cursor.execute("RELEASE SAVEPOINT job")
+        cursor.execute("RELEASE SAVEPOINT job")
 
     def _outcome(self, job: _Job[object], cursor: Cursor) -> object:
         try:

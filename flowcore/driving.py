@@ -1,0 +1,172 @@
+"""From an engine to a run that is under way: claiming it in its store, giving it a world, driving it, and tidying up after it.
+
+``open_run``, ``open_resumed`` and services share this; what differs is only where the engine's rows come from.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from flowcore.artifacts import FolderArtifacts
+from flowcore.durable import Claim, RunStore
+from flowcore.engine.engine import Engine
+from flowcore.errors import StoreError
+from flowcore.keeping import Keeper
+from flowcore.kept_templates import KeptTemplates
+from flowcore.locks import MemoryLocks
+from flowcore.memory import MemoryCache, MemoryStore
+from flowcore.nodes import NodeId
+from flowcore.plan.plan import PlanOptions, compile_plan
+from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, RunContext, Store, StoredRun
+from flowcore.runner import Run, World
+from flowcore.stores import state_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a run is given by its caller; None is made for the run alone."""
+
+    executor: Executor
+    catalog: Catalog
+    clock: Clock
+    artifacts: ArtifactStore | None = None
+    folder: Path | None = None
+    locks: Locks | None = None
+    cache: Cache | None = None
+    closed: bool = False
+    take_orders: bool = True  # look into the store for orders; a service does that for all its runs
+
+
+@asynccontextmanager
+async def claimed(store: Store | None, name: str, namespace: str) -> AsyncIterator[tuple[Claim | None, StoredRun | None]]:
+    """The right to drive a run, if the store is one that gives rights, and what it has recorded of the run. Raises StoreError."""
+    if not isinstance(store, RunStore):
+        yield None, None
+        return
+    claim = await store.claim(name, namespace)
+    try:
+        yield claim, await claim.load(name, namespace)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await claim.give_back()
+
+
+def recorded_engine(stored: StoredRun, catalog: Catalog, options: PlanOptions | None = None) -> Engine:
+    """The engine over the rows of a recorded run."""
+    row = stored.run
+    plan = compile_plan(
+        stored.manifest,
+        catalog=catalog,
+        name=row.name,
+        namespace=row.namespace,
+        uid=row.uid,
+        created_at=row.created_at,
+        options=options,
+    )
+    return Engine(plan, stored.nodes, row) if stored.nodes or row.phase else Engine(plan)
+
+
+async def restore_locks(locks: MemoryLocks, store: RunStore, runs: Iterable[StoredRun]) -> None:
+    """Have ``runs``, which are about to be driven on, hold what they held. What belongs to nodes that have ended meanwhile is given back."""
+    open_nodes = {
+        f"{stored.run.namespace}/{stored.run.name}": {node.id for node in stored.nodes if not node.phase.fulfilled}
+        for stored in runs
+        if not stored.run.phase.completed
+    }
+    for lock, holder in await store.held_locks():
+        namespace, name, *node = holder.split("/", 2)
+        known = open_nodes.get(f"{namespace}/{name}")
+        if known is None:
+            continue
+        if not node or NodeId(node[0]) in known:
+            locks.restore([(lock, holder)])
+        else:
+            store.note_release(holder)
+
+
+@asynccontextmanager
+async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim | None) -> AsyncIterator[Run]:
+    """Drive the run beside the block, which gets it; leaving the block waits for its end. Raises StoreError when the store fails."""
+    row = engine.run
+    lasting = store if isinstance(store, RunStore) else None
+    kept = given.catalog if isinstance(given.catalog, KeptTemplates) else KeptTemplates(given.catalog)
+    keeper = Keeper(lasting, claim, kept, row.name, row.namespace) if lasting is not None and claim is not None else None
+    scratch = _scratch(given) if lasting is None else None
+    base = scratch or state_folder() / "runs" / row.uid
+    locks = given.locks or MemoryLocks(given.catalog, journal=lasting)
+    context = RunContext(
+        name=row.name,
+        namespace=row.namespace,
+        uid=row.uid,
+        catalog=given.catalog,
+        artifacts=given.artifacts or FolderArtifacts(base / "artifacts"),
+        spec=engine.plan.spec,
+        folder=given.folder or base / "run",
+    )
+    world = World(
+        executor=given.executor,
+        store=claim or store or MemoryStore(),
+        clock=given.clock,
+        locks=locks,
+        cache=given.cache or lasting or MemoryCache(),
+        context=context,
+        closed=given.closed,
+        keep_log=keeper.keep_log if keeper is not None else None,
+    )
+    handle = Run(engine, world)
+    try:
+        async with anyio.create_task_group() as beside:
+            if keeper is not None:
+                await keeper.keep_templates()
+                beside.start_soon(partial(keeper.watch, handle, take_orders=given.take_orders))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(handle.drive)
+                yield handle
+                await handle.result()
+            beside.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        single = _only(group)
+        if single is None:
+            raise
+        raise single from single.__cause__
+    finally:
+        with anyio.CancelScope(shield=True):
+            if handle.phase.completed and isinstance(locks, MemoryLocks):
+                for holder in locks.held_by(f"{row.namespace}/{row.name}"):
+                    locks.release(holder)
+            if keeper is not None:
+                await keeper.finish()
+            if scratch is not None:
+                await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
+
+
+def _scratch(given: Given) -> Path | None:
+    """A temporary folder for what has no place; None if everything has one."""
+    if given.folder is not None and given.artifacts is not None:
+        return None
+    return Path(tempfile.mkdtemp(prefix="flowcore-"))
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The one exception in nested groups of one, so that callers see what was raised and not how it travelled; the first of several StoreErrors."""
+    leaves = _leaves(group)
+    if len(leaves) == 1 or all(isinstance(leaf, StoreError) for leaf in leaves):
+        return leaves[0]
+    return None
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+
+
+__all__ = ["Given", "claimed", "driven", "recorded_engine", "restore_locks"]
