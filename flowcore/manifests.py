@@ -120,7 +120,7 @@ def dump_workflow(model: Model) -> str:
 
 
 def _is_path(text: str) -> bool:
-    return "\n" not in text and len(text) < 1000 and ": " not in text and not text.lstrip().startswith("{")
+    return text.isprintable() and len(text) < 1000 and ": " not in text and not text.lstrip().startswith("{")
 
 
 def _name(source: object) -> str | None:
