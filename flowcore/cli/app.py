@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.execution import Order, carry_out
 from flowcore.cli.inputs import saved_workflow
 from flowcore.cli.linting import lint_files
@@ -116,6 +117,19 @@ def get(
         write([document], output)
     else:
         typer.echo(described(document, run_row, rows, now=datetime.now(UTC)), nl=False)
+    return 0
+
+
+@app.command()
+@exits_cleanly
+def cleanup(
+    backend: Annotated[str, typer.Option(metavar="NAME", help="The backend whose leftovers are meant.")] = "docker",
+    older_than: Annotated[str, typer.Option(metavar="DURATION", help="Leave younger things alone, for instance 1h.")] = "0s",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+) -> int:
+    """Remove what runs left behind that nobody looks after any more."""
+    for leftover in remove_leftovers(backend, older_than=older_than, dry_run=dry_run):
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {leftover}")
     return 0
 
 

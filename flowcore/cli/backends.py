@@ -40,6 +40,11 @@ def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str
         raise UsageError(f"--backend-option: the backend {name!r} does not take this: {error}") from error
 
 
+def executor_class(name: str) -> Callable[..., object]:
+    """What makes the executor called ``name``. Raises MissingBackend."""
+    return _loaded(_entry(name))
+
+
 def installed() -> list[str]:
     """The names of all executors that are installed."""
     return sorted(_points())
@@ -90,4 +95,4 @@ def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str
     return {name: value for name, value in settings.items() if name in takes and value is not None}
 
 
-__all__ = ["GROUP", "executor_named", "installed"]
+__all__ = ["GROUP", "executor_class", "executor_named", "installed"]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,9 +29,10 @@ from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api, open_api, told
 from flowcore_backends.docker.endpoint import Endpoint, find_endpoint
 from flowcore_backends.docker.images import Images
+from flowcore_backends.docker.leftovers import Leftover, cleanup
 from flowcore_backends.docker.options import DockerChoices, DockerOptions
 from flowcore_backends.docker.pod_run import PodRun
-from flowcore_backends.docker.run_objects import RunObjects
+from flowcore_backends.docker.run_objects import RunObjects, remove_objects
 from flowcore_backends.docker.security import Machine
 from flowcore_backends.docker.starting import Surroundings
 from flowcore_backends.http import HttpExecutor
@@ -88,6 +89,11 @@ class DockerExecutor:
     def usable_here() -> bool:
         """Whether an engine answers, at the place where one is found without further options. Blocks for two seconds at most."""
         return anyio.run(engine_answers)
+
+    @staticmethod
+    async def cleanup(*, dry_run: bool = False, older_than: timedelta = timedelta(0)) -> list[Leftover]:
+        """Remove what dead runs left at the engine; see ``leftovers.py``."""
+        return await cleanup(dry_run=dry_run, older_than=older_than)
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Run the invocation to its end, or take it over. Raises ExecutorError for what is not its commands' fault."""
@@ -232,26 +238,6 @@ async def engine_answers(host: str | None = None) -> bool:
                 return True
     except (ExecutorError, OSError):
         return False
-
-
-async def remove_objects(api: Api, filters: str, limiter: anyio.CapacityLimiter, kept_pods: set[str] | None = None) -> int:
-    """Remove the containers and then the volumes that ``filters`` match, several at once, but those of ``kept_pods``; how many there were."""
-    containers = [one for one in await api.containers(filters) if labels.labels_of(one).get(labels.POD) not in (kept_pods or ())]
-    holders = [one for one in containers if labels.labels_of(one).get(labels.ROLE) == "pod"]
-    for batch in ([one for one in containers if one not in holders], holders):
-        async with anyio.create_task_group() as tasks:
-            for one in batch:
-                tasks.start_soon(_limited, limiter, api.remove, text_of(one, "Id"))
-    volumes = [one for one in await api.volumes(filters) if labels.labels_of(one).get(labels.POD) is not None]
-    async with anyio.create_task_group() as tasks:
-        for one in volumes:
-            tasks.start_soon(_limited, limiter, api.remove_volume, text_of(one, "Name"))
-    return len(containers) + len(volumes)
-
-
-async def _limited(limiter: anyio.CapacityLimiter, remove: Callable[[str], Awaitable[None]], name: str) -> None:
-    async with limiter:
-        await remove(name)
 
 
 def _strategy(context: RunContext) -> str:

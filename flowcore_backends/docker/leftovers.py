@@ -16,9 +16,8 @@ from flowcore.jsontypes import JsonObject, text_of
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api, open_api
 from flowcore_backends.docker.endpoint import find_endpoint
-from flowcore_backends.docker.executor import remove_objects
 from flowcore_backends.docker.judgement import when
-from flowcore_backends.docker.run_objects import is_looked_after
+from flowcore_backends.docker.run_objects import is_looked_after, remove_objects
 
 _AT_ONCE = 8
 _PATIENCE = timedelta(seconds=10)
@@ -33,6 +32,10 @@ class Leftover:
     containers: int
     networks: int
     volumes: int
+
+    def __str__(self) -> str:
+        counts = ((self.containers, "container"), (self.networks, "network"), (self.volumes, "volume"))
+        return f"{self.workflow} ({self.uid}): " + ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
 
 
 async def cleanup(

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from flowcore.cli import backends
+from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.inputs import assignment, documents_of, options_of, parameters_of
 from flowcore.cli.logs import colour_of, prefixed
 from flowcore.cli.output import Output, texts
@@ -271,6 +272,10 @@ class Engine(Settled):
 
     answers = False
 
+    @staticmethod
+    async def cleanup(*, dry_run: bool, older_than: timedelta) -> list[str]:
+        return [f"{dry_run} {older_than.total_seconds():g}"]
+
     @classmethod
     def usable_here(cls) -> bool:
         return cls.answers
@@ -286,6 +291,16 @@ def test_auto_takes_docker_where_an_engine_answers_and_says_so(
     monkeypatch.setattr(Engine, "answers", answers)
     assert type(backends.executor_named("auto")) is kind
     assert capsys.readouterr().err == f"flowcore: running on the {name} backend\n"
+
+
+def test_leftovers_are_the_backends_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [EntryPoint("docker", f"{__name__}:Engine", backends.GROUP), EntryPoint("local", f"{__name__}:Settled", backends.GROUP)]
+    monkeypatch.setattr(backends, "entry_points", lambda group: found)
+    assert remove_leftovers("docker", older_than="1h", dry_run=True) == ["True 3600"]
+    with pytest.raises(UsageError, match="'local' leaves nothing behind"):
+        remove_leftovers("local")
+    with pytest.raises(UsageError, match=r"--older-than: .*soon"):
+        remove_leftovers("docker", older_than="soon")
 
 
 @pytest.mark.usefixtures("points")
