@@ -101,7 +101,7 @@ def test_braces_of_the_users_own_stay_as_they_are() -> None:
 
 
 def test_a_scalar_of_ten_megabytes_is_refused() -> None:
-    with pytest.raises(flowcore.InvalidWorkflow, match="10,000,[0-9]* characters; 5,000,000 are read"):
+    with pytest.raises(flowcore.InvalidWorkflow, match=r"10,000,[0-9]* characters; 5,000,000 are read"):
         flowcore.load_workflow(HEAD + "  - {name: main, script: {image: i, command: [sh], source: '" + "a" * 10_000_000 + "'}}\n")
 
 
