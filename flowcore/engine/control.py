@@ -47,9 +47,20 @@ def _end(turn: Turn, node: Node) -> None:
         case NodeType.POD:
             times.stop(turn, node)
         case NodeType.RETRY:
-            attempts = [turn.row(child) for child in turn.children(node.id) if turn.row(child).retried]
-            if attempts and all(attempt.phase.fulfilled for attempt in attempts):
-                _fail(turn, node, stopped)
+            _fail_idle_retry(turn, node)
+
+
+def fail_idle_retries(turn: Turn) -> None:
+    """Under a shutdown, Retry nodes whose attempts are all fulfilled have failed: no more attempts will be made."""
+    for node in list(turn.state.nodes.values()):
+        if node.type is NodeType.RETRY and not node.phase.fulfilled and _must_end(turn, node):
+            _fail_idle_retry(turn, node)
+
+
+def _fail_idle_retry(turn: Turn, node: Node) -> None:
+    children = [turn.row(child) for child in turn.children(node.id)]
+    if children and all(child.phase.fulfilled for child in children):
+        _fail(turn, node, f"Stopped with strategy '{turn.run.shutdown}'")
 
 
 def _stop_pod(turn: Turn, node: Node, message: str) -> None:
