@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
-from flowcore.jsontypes import JsonObject, text_of
+from flowcore.jsontypes import JsonObject
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api, open_api
 from flowcore_backends.docker.endpoint import find_endpoint
 from flowcore_backends.docker.judgement import when
-from flowcore_backends.docker.run_objects import is_looked_after, remove_objects
+from flowcore_backends.docker.run_objects import is_looked_after, remove_objects, remove_shared
 
 _AT_ONCE = 8
 _PATIENCE = timedelta(seconds=10)
@@ -112,7 +112,4 @@ def _made_at(shown: JsonObject) -> datetime | None:
 async def _remove(api: Api, uid: str, limiter: anyio.CapacityLimiter) -> None:
     filters = labels.label_filters(run=uid)
     await remove_objects(api, filters, limiter)
-    for network in await api.networks(filters):
-        await api.remove_network(text_of(network, "Name"))
-    for volume in await api.volumes(filters):
-        await api.remove_volume(text_of(volume, "Name"))
+    await remove_shared(api, filters)

@@ -6,6 +6,7 @@ the script as the last argument, inputs and outputs of ``main``. ``settings.py``
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from flowcore_backends.pod_identity import argo_variables, pod_facts
 MAIN, HOLDER = "main", "pod"
 ARGO_FOLDER = "/argo"
 SCRIPT_PATH, PROGRESS_PATH = "/argo/staging/script", "/argo/progress"
+TERMINATION_LOG = "/dev/termination-log"
 
 Role: TypeAlias = Literal["init", "main", "sidecar"]
 
@@ -103,6 +105,8 @@ class _Planner:
             self._add_argo(first, inputs, staged)
         others = [self._user_container(container, "init" if role == "init" else "sidecar", first.mounts) for container, role in users]
         containers = [*(one for one in others if one.role == "init"), *mains, *(one for one in others if one.role == "sidecar")]
+        for plan in containers if self._writes_last_words() else ():
+            self._add_termination_log(plan)
         used = list(self.volumes.used.values())
         shared = len(mains) > 1 or any(one.role == "sidecar" for one in others) or any(volume.memory for volume in used)
         return PodPlan(
@@ -142,7 +146,17 @@ class _Planner:
         """The staging volume, if the main container's own files cannot be written or others have to see its inputs."""
         security = {**pod_security(self.invocation, self.context), **(main.model.security_context or {})}
         mirrored = any(user.mirror_volume_mounts for user in users) and any(each.mount is None for each in inputs)
-        return self.volumes.staged() if security.get("readOnlyRootFilesystem") or mirrored else None
+        needed = security.get("readOnlyRootFilesystem") or mirrored or self._writes_last_words()
+        return self.volumes.staged() if needed else None
+
+    def _writes_last_words(self) -> bool:
+        """Whether the template speaks of Kubernetes' file for termination messages, which lies where Docker keeps nothing."""
+        return TERMINATION_LOG in json.dumps(self.invocation.body)
+
+    def _add_termination_log(self, plan: ContainerPlan) -> None:
+        if plan.model.termination_message_path in ("", TERMINATION_LOG):
+            plan.mounts = [mount for mount in plan.mounts if mount.path != TERMINATION_LOG]  # a mirrored one
+            plan.mounts.append(MountPlan(volume=self.volumes.staged(), path=TERMINATION_LOG, sub_path=termination_path(plan.name)))
 
     def _add_argo(self, main: ContainerPlan, inputs: list[InputPlan], staged: VolumePlan | None) -> None:
         """The script as last argument, the place for progress, and mounts of the staging volume where it is used."""
@@ -201,6 +215,11 @@ class _Planner:
 def staged_path(number: int) -> str:
     """Where in the staging volume the input artifact ``number`` lies."""
     return f"inputs/{number}"
+
+
+def termination_path(container: str) -> str:
+    """Where in the staging volume a container's termination message lies."""
+    return f"termination/{container}"
 
 
 def pod_security(invocation: Invocation, context: RunContext) -> JsonObject:

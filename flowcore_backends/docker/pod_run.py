@@ -30,7 +30,7 @@ from flowcore_backends.docker.judgement import (
     stopped_outcome,
 )
 from flowcore_backends.docker.outputs import Outputs, keep_log
-from flowcore_backends.docker.pod import HOLDER, MAIN, ContainerPlan, PodPlan, plan_pod, retries_of
+from flowcore_backends.docker.pod import HOLDER, MAIN, TERMINATION_LOG, ContainerPlan, PodPlan, plan_pod, retries_of
 from flowcore_backends.docker.probing import Prober
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.running import RunningContainer, deleted
@@ -254,7 +254,9 @@ class PodRun:
             tasks.cancel_scope.cancel()
         if ended.code == 0 or ended.code == START_ERROR or container.identity is None:
             return ended
-        note = await self._outputs(container).note(container.plan.model.termination_message_path)
+        path = container.plan.model.termination_message_path or TERMINATION_LOG
+        mounted = any(mount.path == path for mount in container.plan.mounts)
+        note = await self._outputs(container).note(path) if mounted or not path.startswith("/dev/") else ""
         return replace(ended, note=note or container.last_words)
 
     async def _after_start(self, container: RunningContainer) -> None:

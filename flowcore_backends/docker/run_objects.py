@@ -25,6 +25,7 @@ from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.docker.volumes import VolumePlan
 
 _log = logging.getLogger("flowcore.docker")
+_PAUSES = (0.1, 0.4, 1.0, None)  # seconds before trying again
 _NO_ADDRESSES = "non-overlapping IPv4 address pool"
 
 
@@ -72,10 +73,7 @@ class RunObjects:
 
     async def remove(self, api: Api) -> None:
         """Remove network and claims; what is still in use stays for ``cleanup``."""
-        for network in await api.networks(labels.label_filters(run=self.uid)):
-            await _tolerant(api.remove_network, text_of(network, "Name"))
-        for volume in await api.volumes(labels.label_filters(run=self.uid)):
-            await _tolerant(api.remove_volume, text_of(volume, "Name"))
+        await remove_shared(api, labels.label_filters(run=self.uid))
 
     def let_go(self) -> None:
         """Nobody looks after the run any more."""
@@ -84,11 +82,26 @@ class RunObjects:
             self._let_go()
 
 
-async def _tolerant(remove: Callable[[str], Awaitable[None]], name: str) -> None:
-    try:
-        await remove(name)
-    except DockerError as error:
-        _log.warning("%s could not be removed: %s", name, error.message)
+async def remove_shared(api: Api, filters: str) -> None:
+    """Remove the networks and volumes that ``filters`` match; what is still in use stays, and is told."""
+    for network in await api.networks(filters):
+        await _remove(api.remove_network, text_of(network, "Name"))
+    for volume in await api.volumes(filters):
+        await _remove(api.remove_volume, text_of(volume, "Name"))
+
+
+async def _remove(remove: Callable[[str], Awaitable[None]], name: str) -> None:
+    """Remove something that the engine may still believe to be in use for a moment."""
+    for pause in _PAUSES:
+        try:
+            await remove(name)
+        except DockerError as error:
+            if pause is None:
+                _log.warning("%s could not be removed: %s", name, error.message)
+            else:
+                await anyio.sleep(pause)
+        else:
+            return
 
 
 async def remove_objects(api: Api, filters: str, limiter: anyio.CapacityLimiter, kept_pods: set[str] | None = None) -> int:

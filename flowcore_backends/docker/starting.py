@@ -21,7 +21,7 @@ from flowcore_backends.docker.credentials import configured_credentials, registr
 from flowcore_backends.docker.endpoint import config_folder
 from flowcore_backends.docker.images import Images, policy_of
 from flowcore_backends.docker.options import DockerOptions
-from flowcore_backends.docker.pod import ARGO_FOLDER, MAIN, SCRIPT_PATH, InputPlan, PodPlan, pod_security, staged_path
+from flowcore_backends.docker.pod import ARGO_FOLDER, MAIN, SCRIPT_PATH, InputPlan, PodPlan, pod_security, staged_path, termination_path
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.security import Machine, refuse_root
 from flowcore_backends.docker.settings import PodSettings, holder_body, holder_path, names_of, network_of, pod_host_name, volume_body
@@ -183,6 +183,7 @@ class PodStart:
             if volume is pod.staged:
                 entries.append(Entry(f"{place}{ARGO_FOLDER}", None, _ARGO_MODE))
                 entries += self._script_entries(place)
+                entries += [Entry(f"{place}/{termination_path(plan.name)}", b"", 0o666) for plan in pod.containers]
         for each, loaded, number in self._loaded:
             if each.mount is not None:
                 entries.append(Entry(self._place_of(each.path, each.mount, number), loaded))

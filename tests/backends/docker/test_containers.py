@@ -122,6 +122,8 @@ async def test_termination_messages(engine: str, tmp_path: Path) -> None:
     async with scene(engine, tmp_path) as play:
         file = await play.sh("echo -n why > /tmp/why; exit 3", container={"terminationMessagePath": "/tmp/why"})
         logs = await play.sh("echo because; exit 4", container={"terminationMessagePolicy": "FallbackToLogsOnError"})
+        default = await play.sh("echo -n usual > /dev/termination-log; exit 5", container={"securityContext": {"runAsUser": 9}})
+        assert default.message == "main: Error (exit code 5): usual"
         assert [file.message, logs.message] == ["main: Error (exit code 3): why", "main: Error (exit code 4): because"]
 
 
