@@ -19,7 +19,7 @@ from aiodocker.exceptions import DockerError
 from anyio.lowlevel import RunVar
 
 from flowcore.engine.messages import Invocation, Outcome
-from flowcore.errors import ArtifactError, ExecutorError, FlowError
+from flowcore.errors import ArtifactError, ExecutorError, FlowError, TransientExecutorError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.quantities import parse_duration
 from flowcore.nodes import Phase
@@ -56,6 +56,7 @@ class _Loop:
     api: Api | None = None
     opening: anyio.Lock = field(default_factory=anyio.Lock)
     connection: object = None
+    failed: tuple[float, str] = (0.0, "")  # when it could not be opened the last time, and why
 
 
 @dataclass(slots=True)
@@ -199,13 +200,12 @@ class DockerExecutor:
         _need_asyncio()
         loop = self._loop()
         loop.users += 1
+        asked_at = anyio.current_time()
         try:
             async with loop.opening:
                 if loop.api is None:
-                    opened = open_api(self.endpoint(), self.options.patience, self._version)
-                    loop.connection, loop.api = opened, await opened.__aenter__()
-                    major, minor = loop.api.version
-                    self._version = f"v{major}.{minor}"
+                    await self._open(loop, asked_at)
+            assert loop.api is not None
             yield loop.api
         finally:
             loop.users -= 1
@@ -213,6 +213,20 @@ class DockerExecutor:
                 connection, loop.connection, loop.api = loop.connection, None, None
                 with anyio.CancelScope(shield=True):
                     await connection.__aexit__(None, None, None)  # type: ignore[attr-defined]  # an open_api
+
+    async def _open(self, loop: _Loop, asked_at: float) -> None:
+        """Open the connection; who waited while that failed is told so, and does not wait as long again."""
+        if loop.failed[0] >= asked_at:
+            raise TransientExecutorError(loop.failed[1])
+        opened = open_api(self.endpoint(), self.options.patience, self._version)
+        try:
+            loop.api = await opened.__aenter__()
+        except ExecutorError as error:
+            loop.failed = (anyio.current_time(), str(error))
+            raise
+        loop.connection = opened
+        major, minor = loop.api.version
+        self._version = f"v{major}.{minor}"
 
     async def _surroundings(self, api: Api) -> Surroundings:
         loop = self._loop()

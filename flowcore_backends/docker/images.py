@@ -72,10 +72,9 @@ class PullProgress:
 
 
 class Images:
-    """The images that one executor needs. An image is pulled once, however many ask for it, and remembered once it is there."""
+    """The images that one executor needs. An image is pulled once, however many ask for it at the same time."""
 
     def __init__(self) -> None:
-        self._there: dict[str, JsonObject] = {}
         self._locks: dict[str, anyio.Lock] = {}
         self._pulled: set[tuple[str, str]] = set()
 
@@ -83,23 +82,16 @@ class Images:
         """What the engine knows of ``image``, pulled if ``policy`` asks for it (``Always``: once for each run). Raises ExecutorError."""
         async with self._locks.setdefault(image, anyio.Lock()):
             fresh = policy == "Always" and (run, image) not in self._pulled
-            if not fresh and (known := self._there.get(image) or await api.image(image)) is not None:
-                self._there[image] = known
+            if not fresh and (known := await api.image(image)) is not None:
                 return known
             if policy == "Never":
-                raise ExecutorError(f'Container image "{image}" is not present with pull policy of Never')
+                raise ExecutorError(f'ErrImageNeverPull: Container image "{image}" is not present with pull policy of Never')
             credentials = await auth()
             await _pull(api, image, header_of(credentials) if credentials is not None else None, tell)
             self._pulled.add((run, image))
-            shown = await api.image(image)
-            if shown is None:
-                raise ExecutorError(f'image "{image}" was pulled and is not there')
-            self._there[image] = shown
-            return shown
-
-    def forget(self, image: str) -> None:
-        """The engine says that it does not have the image (any more)."""
-        self._there.pop(image, None)
+            if (known := await api.image(image)) is None:
+                raise ExecutorError(f'ErrImagePull: image "{image}" was pulled and is not there')
+            return known
 
     def forget_run(self, run: str) -> None:
         """The run has ended."""
@@ -112,12 +104,9 @@ class Images:
             return given
         name = f"{pause.REPOSITORY}:{pause.tag_of(architecture)}"
         async with self._locks.setdefault(name, anyio.Lock()):
-            if name not in self._there and (shown := await api.image(name)) is not None:
-                self._there[name] = shown
-            if name not in self._there:
+            if await api.image(name) is None:
                 tar = pause.image_tar(architecture)
                 await api.import_image(pause.REPOSITORY, pause.tag_of(architecture), tar, pause.image_changes())
-                self._there[name] = {}
         return name
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 
 from flowcore.engine.messages import Invocation
@@ -23,7 +24,12 @@ _LONGEST_HOST_NAME = 63
 
 def run_labels(uid: str, workflow: str, namespace: str, host: str) -> dict[str, str]:
     """The labels of everything that belongs to a run; ``host`` is the machine whose process made it."""
-    return {RUN: uid, WORKFLOW: workflow, NAMESPACE: namespace, HOST: host}
+    return {RUN: uid, WORKFLOW: workflow, NAMESPACE: namespace, HOST: owner(host)}
+
+
+def owner(host: str) -> str:
+    """Whose runs these are: those of one user on one machine, because no other can tell whether they are looked after."""
+    return f"{os.getuid() if hasattr(os, 'getuid') else 0}@{host}"
 
 
 def container_labels(invocation: Invocation, container: str, role: str, host: str) -> dict[str, str]:

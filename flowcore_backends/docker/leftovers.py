@@ -48,7 +48,7 @@ async def cleanup(
 ) -> list[Leftover]:
     """Remove the containers, networks and volumes of dead runs; what was (``dry_run``: would be) removed, by run.
 
-    ``keep`` are uids of runs that somebody will go on with. Runs of other machines on the same engine are left alone unless ``all_hosts``,
+    ``keep`` are uids of runs that somebody will go on with. Runs of other users and machines on the same engine are left alone unless ``all_hosts``,
     and so are runs with a container younger than ``older_than``. Raises ExecutorError if no engine answers.
     """
     async with open_api(find_endpoint(host), _PATIENCE) as api:
@@ -77,7 +77,7 @@ class _Found:
             self.youngest = max(made, self.youngest or made)
 
     def is_dead(self, keep: Collection[str], *, all_hosts: bool, older_than: timedelta) -> bool:
-        if self.uid in keep or (self.host != platform.node() and not all_hosts):
+        if self.uid in keep or (self.host != labels.owner(platform.node()) and not all_hosts):
             return False
         if self.youngest is not None and datetime.now(UTC) - self.youngest < older_than:
             return False

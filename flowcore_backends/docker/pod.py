@@ -99,7 +99,8 @@ class _Planner:
         mains = [self._container(container, "main") for container in self._main_containers()]
         first = next((plan for plan in mains if plan.name == MAIN), mains[0])
         inputs = self._inputs(first)
-        users = [*((one, "init") for one in self.template.init_containers), *((one, "sidecar") for one in self.template.sidecars)]
+        inits = [(one, "sidecar" if one.restart_policy == "Always" else "init") for one in self.template.init_containers]
+        users = [*inits, *((one, "sidecar") for one in self.template.sidecars)]
         staged = self._staged(first, inputs, [container for container, _ in users])
         if first.name == MAIN:
             self._add_argo(first, inputs, staged)

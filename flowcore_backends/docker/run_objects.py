@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -140,9 +139,8 @@ async def open_to_all(api: Api, volume: VolumePlan, pause_image: str, run_labels
 
 
 def _lock_file(uid: str) -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    around = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    return around / f"flowcore-docker-{user}" / f"{hashlib.sha256(uid.encode()).hexdigest()[:32]}.lock"
+    """A place that does not depend on how a process was started."""
+    return Path("~").expanduser() / ".cache" / "flowcore" / "docker" / f"{hashlib.sha256(uid.encode()).hexdigest()[:32]}.lock"
 
 
 def hold(uid: str) -> int | None:
@@ -151,11 +149,9 @@ def hold(uid: str) -> int | None:
         import fcntl
 
         file = _lock_file(uid)
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        if file.parent.stat().st_uid != os.getuid():
-            return None
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except (ImportError, OSError):
+    except (ImportError, OSError, RuntimeError):
         return None
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -224,3 +224,17 @@ def test_usable_here(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert DockerExecutor.usable_here()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert not DockerExecutor.usable_here()
+
+
+async def test_an_engine_that_is_down_is_not_waited_for_by_one_after_the_other(tmp_path: Path) -> None:
+    async with scene(f"unix://{tmp_path}/nobody.sock", tmp_path, patience=timedelta(seconds=0.3)) as play:
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(refused, play)
+        assert anyio.current_time() - began < 3
+
+
+async def refused(play: DockerPlay) -> None:
+    with pytest.raises(ExecutorError, match="does not answer"):
+        await play.sh("true")
