@@ -12,6 +12,7 @@ from flowcore.errors import UsageError
 from flowcore.nodes import Phase, Shutdown
 from tests.conformance.answers import part
 from tests.conformance.matchers import steps_of
+from tests.conformance.operating import resubmit, retry
 from tests.conformance.simulation import Simulated, selects
 
 if TYPE_CHECKING:
@@ -229,7 +230,9 @@ ACTIONS: dict[str, Action] = {
     "put_node": _put_node,
     "reconcile_pods": _reconcile_pods,
     "release_lock": _release_lock,
+    "resubmit": resubmit,
     "resume": _resume,
+    "retry": retry,
     "set": _set,
     "set_node": _set_node,
     "sleep": _sleep,
