@@ -118,6 +118,7 @@ class DagFrame:
     candidates: Candidates = field(default_factory=Candidates)
     unsettled: dict[NodeId, None] = field(default_factory=dict)
     loops: dict[str, GroupState] = field(default_factory=dict)
+    postponed: list[str] = field(default_factory=list)  # tasks whose exit handler found no free slot
 
 
 Frame: TypeAlias = LeafFrame | RetryFrame | StepsFrame | DagFrame

@@ -174,6 +174,11 @@ class Turn:
         row = self.state.nodes.get(node_id(self.state.run.name, name))
         return row if row is None or row.name == name else self.state.nodes.get(self.id_of(name))
 
+    def take_dirty(self, node: NodeId) -> list[NodeId]:
+        """The nodes beneath ``node`` that changed since this was asked last, in the order in which they were made."""
+        changed = self.state.dirty.pop(node, None)
+        return sorted(changed, key=lambda id_: self.state.nodes[id_].seq) if changed else []
+
     def children(self, node: NodeId) -> list[NodeId]:
         """The children of ``node`` in the order in which they became so."""
         return self.state.children.get(node, [])

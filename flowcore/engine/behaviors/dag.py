@@ -75,6 +75,8 @@ class DagRunning:
                 self._look_at(turn, frame, name)
             except NotNow:
                 blocked.append(name)
+        blocked += frame.postponed
+        frame.postponed.clear()
         for name in blocked:
             self._nominate(frame, name)
         return bool(blocked)
@@ -287,6 +289,8 @@ class DagRunning:
         try:
             handler = hooks.exit_hook(task, turn.state.arguments())
             hooks.run_exit_handler(self.executing, turn, handler, node, self._place(turn, frame, name, node))
+        except LimitReached:
+            frame.postponed.append(name)
         except CallFailed:
             return
         except ExpressionError as error:

@@ -48,13 +48,13 @@ def advance(executing: Executing, turn: Turn, frame: DagFrame, name: str, group:
     Raises CallFailed if a handler cannot be started.
     """
     state = frame.loops[name]
-    changed = turn.state.dirty.pop(group, {})
+    changed = turn.take_dirty(group)
     if state.attentive:
-        state.changed.update(changed)
+        state.changed.update(dict.fromkeys(changed))
         if not _attend(executing, turn, frame, name, state, place_of()):
             return
     else:
-        for child in list(changed):
+        for child in changed:
             if child in state.unsettled:
                 _move_on(executing, turn, child)
                 if turn.row(child).fulfilled:

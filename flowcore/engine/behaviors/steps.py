@@ -113,11 +113,14 @@ class Stepping:
             error = self._resolve(turn, frame, group, state)
             if error:
                 return turn.mark(group.id, Phase.ERROR, error)
-        changed = turn.state.dirty.pop(group.id, {})
+        changed = turn.take_dirty(group.id)
+        for child in changed:
+            if child in state.unsettled:
+                self._move_on(turn, frame, group, child)
         error = self._start_waiting(turn, frame, group, state)
         if error:
             return turn.row(group.id) if error == _STOPPED else turn.mark(group.id, Phase.ERROR, error)
-        self._look_at_children(turn, frame, group, state, changed)
+        self._settle_children(turn, frame, state, changed)
         if state.unsettled or state.waiting:
             return turn.row(group.id)
         return self._close_group(turn, group, state)
@@ -218,16 +221,13 @@ class Stepping:
 
     # --- children -----------------------------------------------------------------------------------------------------------------
 
-    def _look_at_children(self, turn: Turn, frame: StepsFrame, group: Node, state: GroupState, changed: dict[NodeId, None]) -> None:
-        """Move on the children that changed; with hooks about, all that are not settled, until one has to wait for a hook."""
+    def _settle_children(self, turn: Turn, frame: StepsFrame, state: GroupState, changed: list[NodeId]) -> None:
+        """Find the children that are done; with hooks about, look at all that are not, until one has to wait for a hook."""
         if not state.attentive:
-            for child in [*changed] if len(changed) < len(state.unsettled) else [*state.unsettled]:
-                if child in state.unsettled and self._move_on(turn, frame, group, child).fulfilled:
-                    del state.unsettled[child]
+            for child in changed:
+                if turn.row(child).fulfilled:
+                    state.unsettled.pop(child, None)
             return
-        for child in [*changed]:
-            if child in state.unsettled:
-                self._move_on(turn, frame, group, child)
         for child in [*state.unsettled]:
             step = step_of(state, child)
             place = self._place(frame, turn.row(child), step)
@@ -271,12 +271,12 @@ class Stepping:
 
     def _reassess_daemons(self, turn: Turn, frame: StepsFrame) -> Node | None:
         """A daemon of an earlier group may have died: that group is judged again."""
-        for index in range(frame.index):
-            state = frame.states.get(index)
+        for index in [known for known in frame.states if known < frame.index]:
+            state = frame.states[index]
             group = turn.by_name(f"{turn.row(frame.node).name}[{index}]")
-            if state is None or group is None or group.id not in turn.state.dirty:
+            if group is None or group.id not in turn.state.dirty:
                 continue
-            for child in turn.state.dirty.pop(group.id):
+            for child in turn.take_dirty(group.id):
                 self._move_on(turn, frame, group, child)
             children = [turn.row(child) for child in turn.children(group.id)]
             if not all(child.fulfilled for child in children):
