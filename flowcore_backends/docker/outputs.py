@@ -15,7 +15,7 @@ from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.ports import RunContext
 from flowcore_backends.docker.api import Api
 from flowcore_backends.docker.judgement import Collected
-from flowcore_backends.docker.pod import PROGRESS_PATH, absolute
+from flowcore_backends.docker.pod import absolute
 from flowcore_backends.docker.tarballs import only_file, repack
 
 _LARGEST_ARTIFACT = 1 << 40
@@ -48,10 +48,10 @@ class Outputs:
                 found.problem = found.problem or str(error)
         return found
 
-    async def progress(self) -> str | None:
-        """What the container says of its progress (``N/M``), or None."""
+    async def progress(self, path: str) -> str | None:
+        """What the container says of its progress (``N/M``) in the file ``path``, or None."""
         try:
-            content = await self._file(PROGRESS_PATH, _LONGEST_PROGRESS)
+            content = await self._file(path, _LONGEST_PROGRESS)
         except ArtifactError:
             return None
         last = (content or b"").decode("utf-8", "replace").strip().rpartition("\n")[2]

@@ -29,6 +29,8 @@ from flowcore_backends.pod_identity import argo_variables, pod_facts
 MAIN, HOLDER = "main", "pod"
 ARGO_FOLDER = "/argo"
 SCRIPT_PATH, PROGRESS_PATH = "/argo/staging/script", "/argo/progress"
+PLAIN_PROGRESS_PATH = "/argo-progress"  # where there is no folder of ours, and the user may write to the root
+PROGRESS_VARIABLE = "ARGO_PROGRESS_FILE"
 TERMINATION_LOG = "/dev/termination-log"
 
 Role: TypeAlias = Literal["init", "main", "sidecar"]
@@ -77,6 +79,11 @@ class PodPlan:
     shared: bool
     holder_name: str
     labels: dict[str, str]
+
+    @property
+    def main(self) -> ContainerPlan | None:
+        """The container whose inputs and outputs count; a containerSet may have none."""
+        return next((plan for plan in self.containers if plan.name == MAIN and plan.role == "main"), None)
 
     def of_role(self, role: Role) -> list[ContainerPlan]:
         """The containers of one role, in the template's order."""
@@ -161,7 +168,7 @@ class _Planner:
 
     def _add_argo(self, main: ContainerPlan, inputs: list[InputPlan], staged: VolumePlan | None) -> None:
         """The script as last argument, the place for progress, and mounts of the staging volume where it is used."""
-        main.environment["ARGO_PROGRESS_FILE"] = PROGRESS_PATH
+        main.environment[PROGRESS_VARIABLE] = PROGRESS_PATH
         if self.template.script is not None:
             main.args.append(SCRIPT_PATH)
         if staged is None:

@@ -14,7 +14,7 @@ import anyio
 
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
 from flowcore.errors import ArtifactError
-from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api
@@ -30,7 +30,7 @@ from flowcore_backends.docker.judgement import (
     stopped_outcome,
 )
 from flowcore_backends.docker.outputs import Outputs, keep_log
-from flowcore_backends.docker.pod import HOLDER, MAIN, TERMINATION_LOG, ContainerPlan, PodPlan, plan_pod, retries_of
+from flowcore_backends.docker.pod import HOLDER, MAIN, PROGRESS_VARIABLE, TERMINATION_LOG, ContainerPlan, PodPlan, plan_pod, retries_of
 from flowcore_backends.docker.probing import Prober
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.running import RunningContainer, deleted
@@ -135,9 +135,10 @@ class PodRun:
         return await self._run_pod(start)
 
     async def _prepare(self, start: PodStart) -> None:
-        await start.fetch_images(self._report)
+        images = await start.fetch_images(self._report)
         await start.load_inputs()
         start.leave_out_missing()
+        start.do_without_folder(images)
         mountpoints = await start.make_volumes() if self._pod.volumes else {}
         settings = await start.settings(mountpoints=mountpoints)
         if self._pod.holder:
@@ -273,8 +274,8 @@ class PodRun:
         if main is not None and main.identity is not None and has_started(main.shown):
             outputs = self._outputs(main)
             collected = await outputs.collect(self._invocation, self._context)
-            if self._progress is not None or "ARGO_PROGRESS_FILE" in str(self._invocation.body):
-                self._progress = await outputs.progress() or self._progress
+            if self._progress is not None or PROGRESS_VARIABLE in str(self._invocation.body):
+                self._progress = await outputs.progress(self._progress_path()) or self._progress
         for container in self._running.values():
             if (file := container.log_file) is not None and await anyio.Path(file).exists():
                 await self._keep_log(container.plan.name, file, collected)
@@ -301,6 +302,13 @@ class PodRun:
         address = await self._prober.address(self._running[plans[0].name])
         self._report(Ready(self._invocation.node, pod_ip=address))
 
+    def _progress_path(self) -> str:
+        """Where the main container reports its progress: as it was told, perhaps by an earlier process."""
+        main = self._running[MAIN]
+        told = strings_of(object_of(main.shown, "Config"), "Env")
+        prefix = f"{PROGRESS_VARIABLE}="
+        return next((text.removeprefix(prefix) for text in told if text.startswith(prefix)), main.plan.environment[PROGRESS_VARIABLE])
+
     async def _watch_progress(self) -> None:
         """Read the file in which the main container may report its progress, every now and then."""
         pause = self._around.options.progress_every
@@ -310,7 +318,10 @@ class PodRun:
         await anyio.sleep(min(_FIRST_PROGRESS_SECONDS, pause.total_seconds()))
         while True:
             main = self._running[MAIN]
-            if main.identity is not None and (news := await self._outputs(main).progress()) not in (None, self._progress):
+            if main.identity is not None and (news := await self._outputs(main).progress(self._progress_path())) not in (
+                None,
+                self._progress,
+            ):
                 self._progress = news
                 self._report(Progressed(self._invocation.node, progress=news))
             await anyio.sleep(pause.total_seconds())

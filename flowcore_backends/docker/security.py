@@ -56,12 +56,16 @@ def user_of(container: Container, pod: JsonObject) -> str:
     return f"{user}" if group is None else f"{user}:{group}"
 
 
+def is_root(user: str) -> bool:
+    """Whether ``user``, as Docker writes it, is the one who may do everything."""
+    return user.split(":")[0] in _ROOTS
+
+
 def refuse_root(container: Container, pod: JsonObject, image_user: str) -> None:
     """Raise ExecutorError if the container must not run as root and would."""
     if not _merged(container, pod).get("runAsNonRoot"):
         return
-    user = (user_of(container, pod) or image_user).split(":")[0]
-    if user in _ROOTS:
+    if is_root(user_of(container, pod) or image_user):
         raise ExecutorError(
             f"container {container.name} has runAsNonRoot and image will run as root; set runAsUser, or a USER in the image"
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +22,20 @@ from flowcore_backends.docker.credentials import configured_credentials, registr
 from flowcore_backends.docker.endpoint import config_folder
 from flowcore_backends.docker.images import Images, policy_of
 from flowcore_backends.docker.options import DockerOptions
-from flowcore_backends.docker.pod import ARGO_FOLDER, MAIN, SCRIPT_PATH, InputPlan, PodPlan, pod_security, staged_path, termination_path
+from flowcore_backends.docker.pod import (
+    ARGO_FOLDER,
+    PLAIN_PROGRESS_PATH,
+    PROGRESS_PATH,
+    PROGRESS_VARIABLE,
+    SCRIPT_PATH,
+    InputPlan,
+    PodPlan,
+    pod_security,
+    staged_path,
+    termination_path,
+)
 from flowcore_backends.docker.run_objects import RunObjects
-from flowcore_backends.docker.security import Machine, refuse_root
+from flowcore_backends.docker.security import Machine, is_root, refuse_root, user_of
 from flowcore_backends.docker.settings import PodSettings, holder_body, holder_path, names_of, network_of, pod_host_name, volume_body
 from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.docker.volumes import MountPlan, VolumePlan
@@ -122,13 +134,28 @@ class PodStart:
     def main_entries(self) -> list[Entry]:
         """What is put into the main container itself: what does not go through the holder."""
         pod, entries = self._pod, list[Entry]()
-        if not pod.holder:
-            main = next(plan for plan in pod.containers if plan.name == MAIN)
-            entries += [Entry(mount.path, None, 0o777) for mount in main.mounts if mount.volume.open_to_all and mount.volume.owner == "pod"]
+        if pod.main is not None and not pod.holder:
+            mounts = [mount for mount in pod.main.mounts if mount.volume.open_to_all and mount.volume.owner == "pod"]
+            entries += [Entry(mount.path, None, 0o777) for mount in mounts]
         if pod.staged is None:
             entries += [Entry(each.path, place) for each, place, _ in self._loaded if each.mount is None or not pod.holder]
-            entries += [Entry(ARGO_FOLDER, None, _ARGO_MODE), *self._script_entries("")]
+            entries += self._script_entries("")
         return entries
+
+    def _argo_entries(self) -> list[Entry]:
+        """The folder in which the main container may report its progress, unless it can do without."""
+        main = self._pod.main
+        ours = main is not None and self._pod.staged is None and main.environment[PROGRESS_VARIABLE] == PROGRESS_PATH
+        return [Entry(ARGO_FOLDER, None, _ARGO_MODE)] if ours else []
+
+    def do_without_folder(self, images: Mapping[str, JsonObject]) -> None:
+        """Where nothing else has to be put into the main container, and root runs it, spare the engine that work, which is slow."""
+        main = self._pod.main
+        if main is None or self._pod.staged is not None or self.main_entries() or PROGRESS_VARIABLE in json.dumps(self._invocation.body):
+            return
+        config = object_of(images.get(main.model.image, {}), "Config")
+        if is_root(user_of(main.model, pod_security(self._invocation, self._context)) or text_of(config, "User")):
+            main.environment[PROGRESS_VARIABLE] = PLAIN_PROGRESS_PATH
 
     def _script_entries(self, prefix: str) -> list[Entry]:
         if self._pod.script is None:
@@ -137,7 +164,7 @@ class PodStart:
 
     async def fill_main(self, container: str) -> None:
         """Put inputs and script into the main container."""
-        await self._put(container, self.main_entries())
+        await self._put(container, [*self._argo_entries(), *self.main_entries()])
 
     async def _put(self, container: str, entries: Sequence[Entry]) -> None:
         if entries:

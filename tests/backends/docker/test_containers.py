@@ -170,3 +170,16 @@ async def test_names_dns_and_a_terminal(engine: str, tmp_path: Path) -> None:
             "grep far /etc/hosts | tr -s '\\t' ' '; grep -o 'ndots:3' /etc/resolv.conf; test -t 1 && echo tty", container={"tty": True}
         )
         assert (ended.result or "").split() == ["10.1.2.3", "far.away", "ndots:3", "tty"]
+
+
+@pytest.mark.parametrize("context", [{}, {"runAsUser": 1000}], ids=["root", "somebody"])
+async def test_progress_is_reported_while_it_happens(engine: str, tmp_path: Path, context: JsonObject) -> None:
+    async with scene(engine, tmp_path, progress_every=timedelta(seconds=0.1)) as play:
+        container = {"image": "alpine", "command": ["sh", "-c", "eval $WHAT"], "securityContext": context}
+        hidden = "echo 1/4 > $ARGO_PROGRESS_FILE; sleep 300"  # cut in two, as a program in an image would not be seen either
+        script = [{"name": "A", "value": hidden[:20]}, {"name": "B", "value": hidden[20:]}, {"name": "WHAT", "value": "$(A)$(B)"}]
+        asked = play.asked({"container": {**container, "env": script}})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(play.run, asked)
+            await until(lambda: Progressed(asked.node, progress="1/4") in play.reports)
+            await play.executor.stop(asked, timedelta(0))
