@@ -26,7 +26,7 @@ from flowcore.running import open_run
 from flowcore.testing.checks import FlowResult
 from flowcore.testing.drawing import drawn
 from flowcore.testing.facts import Fact, InputPattern, Pattern, ScriptedExecutor
-from flowcore.testing.sources import Loaded, Source, read_source, runnable, sort_documents
+from flowcore.testing.sources import Loaded, Source, read_source, sort_documents
 
 __tracebackhide__ = True  # what a run raises is shown where the test began it
 
@@ -102,6 +102,8 @@ class Flow:
         Raises InvalidWorkflow with every problem.
         """
         sort_documents(read_source(source, self._folders), self._loaded)
+        if not isinstance(source, (str, Path, Mapping)):
+            self._loaded.given = source
         for manifest in self._loaded.others:
             self.catalog.add(manifest)
         return self

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from flowcore.errors import InvalidWorkflow, Problem
-from flowcore.jsontypes import Json, JsonObject, object_of, text_of
+from flowcore.functions.binding import Describes, document_of
+from flowcore.jsontypes import Json, JsonObject
 from flowcore.manifests import Document, load_documents, read_mapping
 from flowcore.models import CronWorkflow, Workflow, WorkflowTemplate
 from flowcore.models.base import Model
@@ -18,9 +19,10 @@ Source: TypeAlias = "str | Path | Model | Mapping[str, Json] | object"
 
 @dataclass
 class Loaded:
-    """The workflow to run, if there is one yet, and the documents beside it."""
+    """The workflow to run, if there is one yet, and the documents beside it. ``given`` is the object that it came from, if it was no text."""
 
     workflow: Document | None = None
+    given: object = None
     others: list[JsonObject] = field(default_factory=list)
 
 
@@ -33,9 +35,8 @@ def read_source(source: Source, folders: Iterable[Path]) -> list[Document]:
     if isinstance(source, (str, Path)):
         path = _path(source, folders)
         return load_documents(path) if path is not None else load_documents(str(source))
-    write = getattr(source, "to_dict", None)
-    if callable(write):
-        return [read_mapping(write())]
+    if isinstance(source, Describes):
+        return [read_mapping(document_of(source))]
     raise InvalidWorkflow(
         [Problem(f"a {type(source).__name__} is no workflow", remedy="give a path, a text, a mapping, a model or a Hera object")]
     )
@@ -63,17 +64,4 @@ def sort_documents(documents: Iterable[Document], into: Loaded) -> None:
             into.workflow = document
 
 
-def runnable(document: Document) -> Workflow:
-    """The Workflow that ``document`` is, or that submitting it would make."""
-    model = document.model
-    name = text_of(object_of(document.json, "metadata"), "name")
-    if isinstance(model, Workflow):
-        return model
-    if isinstance(model, CronWorkflow):
-        spec = object_of(object_of(document.json, "spec"), "workflowSpec")
-    else:
-        spec = {"workflowTemplateRef": {"name": name}}
-    return Workflow.model_validate({"metadata": {"generateName": f"{name}-"}, "spec": spec})
-
-
-__all__ = ["Loaded", "Source", "read_source", "runnable", "sort_documents"]
+__all__ = ["Loaded", "Source", "read_source", "sort_documents"]

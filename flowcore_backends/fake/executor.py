@@ -97,7 +97,9 @@ class FakeExecutor:
         return misses([fact.matcher for fact in self._script.facts], list((self._recorded or {}).values()))
 
     def speaks_of(self, invocation: Invocation) -> bool:
-        """Whether a fact says how this invocation ends or what it leaves."""
+        """Whether a fact says how this invocation ends or what it leaves; asked for work that somebody else would do, which is recorded too."""
+        if self._recorded is not None:
+            self._recorded.setdefault((invocation.uid, invocation.node), invocation)
         decision = self._script.decide(invocation)
         return decision.ending is not None or decision.daemoned is not None or decision.said != Said()
 
