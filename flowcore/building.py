@@ -37,12 +37,13 @@ from flowcore.models import (
     Workflow,
     WorkflowSpec,
 )
+from flowcore.models.workflows import API_VERSION
 
 
 class Reference(str):
     """A tag that stands for an output; ``artifact`` if it is one of a file. As a text it is the tag itself."""
 
-    __slots__ = ("artifact",)
+    artifact: bool
 
     def __new__(cls, text: str, *, artifact: bool = False) -> Reference:
         """The tag ``text``."""
@@ -51,7 +52,9 @@ class Reference(str):
         return made
 
 
-def workflow(name: str, *templates: Template, entrypoint: str = "", parameters: Mapping[str, object] | None = None, **spec: Any) -> Workflow:
+def workflow(
+    name: str, *templates: Template, entrypoint: str = "", parameters: Mapping[str, object] | None = None, **spec: Any
+) -> Workflow:
     """A workflow of ``templates`` that begins with the first one, unless ``entrypoint`` names another.
 
     A ``name`` that ends in ``-`` gets letters of its own for each run. ``spec`` are other fields of the WorkflowSpec.
@@ -60,7 +63,9 @@ def workflow(name: str, *templates: Template, entrypoint: str = "", parameters: 
     if parameters:
         spec["arguments"] = Arguments(parameters=_parameters(parameters))
     begin = entrypoint or (templates[0].name if templates else "")
-    return Workflow(metadata=metadata, spec=WorkflowSpec(templates=list(templates), entrypoint=begin, **spec))
+    return Workflow(
+        api_version=API_VERSION, kind="Workflow", metadata=metadata, spec=WorkflowSpec(templates=list(templates), entrypoint=begin, **spec)
+    )
 
 
 def container(

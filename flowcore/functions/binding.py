@@ -18,7 +18,7 @@ from flowcore.functions.executor import FunctionExecutor, FunctionWork, Work
 from flowcore.functions.scripts import ScriptWork, is_python_script
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
 from flowcore.manifests import load_workflow, read_mapping
-from flowcore.models import AnyDocument, ClusterWorkflowTemplate, CronWorkflow, Template, Workflow, WorkflowTemplate
+from flowcore.models import AnyDocument, ClusterWorkflowTemplate, CronWorkflow, Template, TemplateCall, Workflow, WorkflowTemplate
 from flowcore.models.base import Model
 from flowcore.ports import Executor
 
@@ -113,8 +113,8 @@ def _templates(workflow: Workflow) -> Iterable[Template]:
     while waiting:
         template = waiting.pop()
         yield template
-        calls = [step for group in template.steps or () for step in group]
-        calls += template.dag.tasks if template.dag else []  # type: ignore[arg-type] - both are calls
+        calls: list[TemplateCall] = [step for group in template.steps or () for step in group]
+        calls.extend(template.dag.tasks if template.dag else ())
         waiting += [call.inline for call in calls if call.inline is not None]
 
 

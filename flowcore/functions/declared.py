@@ -76,9 +76,9 @@ def template(
         title = name or getattr(function, "__name__", "").strip("_").replace("_", "-")
         if not title or "<" in title:
             raise UsageError(f"{function!r} has no name that a template could have: give name=...")
-        whole: FunctionTemplate[P, R] = FunctionTemplate(
-            name=title, inputs=_inputs(function), outputs=_outputs(function), plugin={PLUGIN: {"function": key_of(function)}}, **settings
-        )
+        interface = {name: part for name, part in (("inputs", _inputs(function)), ("outputs", _outputs(function))) if part.to_json()}
+        fields: dict[str, Any] = {"name": title, **interface, "plugin": {PLUGIN: {"function": key_of(function)}}, **settings}
+        whole: FunctionTemplate[P, R] = FunctionTemplate(**fields)
         whole._function = function  # noqa: SLF001 - this is its constructor
         whole._in_thread = in_thread and not inspect.iscoroutinefunction(function)  # noqa: SLF001 - the same
         return whole

@@ -21,8 +21,8 @@ from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.nodes import Phase
 from flowcore.ports import (
     Executor,
-    Foreseen,
     ForeseeingExecutor,
+    Foreseen,
     ForeseenResume,
     Invocation,
     Logged,
@@ -61,7 +61,9 @@ class FunctionExecutor:
         settings = object_of(object_of(invocation.body, "plugin"), PLUGIN)
         work = self._works.get(text_of(settings, "function") if settings else invocation.template_name)
         if work is None and settings:
-            raise ExecutorError(f"template {invocation.template_name}: nobody gave the function {text_of(settings, 'function')!r} to this run")
+            raise ExecutorError(
+                f"template {invocation.template_name}: nobody gave the function {text_of(settings, 'function')!r} to this run"
+            )
         return None if work is not None and self._is_scripted(invocation) else work
 
     def _is_scripted(self, invocation: Invocation) -> bool:

@@ -68,7 +68,9 @@ class ScriptWork:
             file = place.outputs.get(Path(text_of(object_of(parameter, "valueFrom"), "path")))
             if file is not None and file.is_file():
                 parameters[text_of(parameter, "name")] = file.read_text().removesuffix("\n")
-        files = {text_of(one, "name"): place.outputs[Path(text_of(one, "path"))] for one in objects_of(outputs, "artifacts") if one.get("path")}
+        files = {
+            text_of(one, "name"): place.outputs[Path(text_of(one, "path"))] for one in objects_of(outputs, "artifacts") if one.get("path")
+        }
         there: dict[str, object] = {name: file for name, file in files.items() if file.exists()}
         return Outcome(
             phase=Phase.SUCCEEDED,

@@ -82,7 +82,7 @@ def _hashable_adapter(kind: Any) -> TypeAdapter[object]:
     return TypeAdapter(kind)
 
 
-def _adapter(kind: object) -> TypeAdapter[object]:
+def _adapter(kind: Any) -> TypeAdapter[object]:
     try:
         return _hashable_adapter(kind)
     except TypeError:  # annotations with lists in them have no hash

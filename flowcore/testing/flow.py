@@ -19,6 +19,7 @@ from flowcore.errors import InvalidWorkflow, UsageError
 from flowcore.executors import executor_class
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import Document, load_documents
+from flowcore.models import Workflow
 from flowcore.ports import Executor, Invocation
 from flowcore.results import RunResult
 from flowcore.runner import Run
@@ -173,7 +174,12 @@ class Flow:
             world.pop("clock")
         handle: Run | None = None
         try:
-            async with open_run(runnable(document), executor=executor or self.executor, parameters=parameters, **(world | given)) as handle:
+            async with open_run(
+                cast("Workflow", self._loaded.given or document.model),  # or whatever else could be loaded
+                executor=executor or self.executor,
+                parameters=parameters,
+                **(world | given),
+            ) as handle:
                 yield handle
         except InvalidWorkflow as error:
             raise InvalidWorkflow([document.placed(problem) for problem in error.problems]) from None

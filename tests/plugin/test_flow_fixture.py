@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Imported once: pytester forgets after each run what that run imported first.
-import flowcore.testing.linting  # noqa: F401 - see above
+import flowcore.testing.linting
 import flowcore.testing.snapshots  # noqa: F401 - see above
 import flowcore_backends.fake  # noqa: F401 - see above
 
