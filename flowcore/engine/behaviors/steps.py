@@ -228,6 +228,7 @@ class Stepping:
                 if turn.row(child).fulfilled:
                     state.unsettled.pop(child, None)
             return
+        state.unsettled.update(dict.fromkeys(changed))  # a daemon may have died since it was settled
         for child in [*state.unsettled]:
             step = step_of(state, child)
             place = self._place(frame, turn.row(child), step)
