@@ -197,7 +197,7 @@ def test_killed_at_random_moments_no_work_is_done_twice_and_nothing_is_left(engi
     while True:
         process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         try:
-            printed, _ = process.communicate(timeout=random.uniform(1.5, 3.5) if killed < 4 else 60)
+            printed, _ = process.communicate(timeout=random.uniform(1.5, 3.5) if killed < 2 else 60)
             break
         except subprocess.TimeoutExpired:
             process.kill()
