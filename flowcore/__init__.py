@@ -10,7 +10,7 @@ print(result.phase, result.outputs.parameters)
 from __future__ import annotations
 
 from flowcore.catalogs import FolderCatalog, MemoryCatalog
-from flowcore.clocks import RealClock, VirtualClock
+from flowcore.clocks import RealClock, SharedVirtualClock, VirtualClock
 from flowcore.durable import RunStore
 from flowcore.engine.engine import Engine
 from flowcore.errors import (
@@ -35,6 +35,7 @@ from flowcore.ports import Executor, Invocation, Logged, Outcome, Store
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run, RunChanged
 from flowcore.running import open_resumed, open_run, resume, run, run_sync
+from flowcore.service import Service
 from flowcore.stores import open_store
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "RunChanged",
     "RunResult",
     "RunStore",
+    "Service",
+    "SharedVirtualClock",
     "Store",
     "StoreError",
     "Template",

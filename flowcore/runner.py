@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from flowcore.clocks import SharedVirtualClock
 from flowcore.engine import control
 from flowcore.engine.engine import Engine
 from flowcore.engine.messages import (
@@ -263,6 +264,12 @@ class Run:
         return any(work.scope is not None for work in self._work.values())
 
     async def _wait(self) -> None:
+        clock = self._world.clock
+        if isinstance(clock, SharedVirtualClock) and not self._is_working():
+            await clock.idle(self._agenda.next_time(), self._awake)
+            if not self._inbox:
+                self._awake = anyio.Event()
+            return
         following = None if self._world.clock.virtual else self._agenda.next_time()
         if following is None:
             self._refuse_to_wait_for_nobody()

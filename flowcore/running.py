@@ -33,7 +33,7 @@ from flowcore.runner import Run
 from flowcore.selection import find_run
 
 Runnable: TypeAlias = "Workflow | AnyDocument | JsonObject | str | Path | Describes"
-_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 @asynccontextmanager
@@ -202,7 +202,7 @@ def chosen_name(workflow: Workflow, chance: random.Random) -> str:
     if not prefix:
         problem = Problem("the workflow has no name", "metadata", remedy="set metadata.name or metadata.generateName")
         raise InvalidWorkflow([problem])
-    return prefix + "".join(chance.choices(_SUFFIX_LETTERS, k=5))
+    return prefix + "".join(chance.choices(SUFFIX_LETTERS, k=5))
 
 
 def as_text(value: object) -> str:

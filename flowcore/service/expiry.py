@@ -1,0 +1,73 @@
+"""Time to live: ended runs are deleted when their ``ttlStrategy`` says so (argo-semantics 6.12)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import anyio
+
+from flowcore.errors import FlowError
+from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.nodes import RunRow, WorkflowPhase
+from flowcore.service.waiting import membership, wait_until
+
+if TYPE_CHECKING:
+    from flowcore.service.service import Service
+
+
+def expires_at(run: RunRow, spec: JsonObject) -> datetime | None:
+    """When an ended run is deleted; only ``Failed`` counts as failure, an error is just an end."""
+    strategy = object_of(spec, "ttlStrategy")
+    seconds = strategy.get("secondsAfterCompletion")
+    if run.phase is WorkflowPhase.SUCCEEDED and strategy.get("secondsAfterSuccess") is not None:
+        seconds = strategy["secondsAfterSuccess"]
+    if run.phase is WorkflowPhase.FAILED and strategy.get("secondsAfterFailure") is not None:
+        seconds = strategy["secondsAfterFailure"]
+    if not isinstance(seconds, int) or run.finished_at is None:
+        return None
+    return run.finished_at + timedelta(seconds=seconds)
+
+
+class Expiry:
+    """Deletes what has expired. When that is, is recorded, so that a later service does it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._awake = anyio.Event()
+
+    async def ended(self, run: RunRow, spec: JsonObject) -> None:
+        """A run has ended."""
+        at = expires_at(run, spec)
+        if at is not None:
+            record: JsonObject = {"name": run.name, "namespace": run.namespace, "at": at.isoformat()}
+            await self._service.store.put_document("RunExpiry", run.name, run.namespace, record)
+            self._awake.set()
+
+    async def run(self) -> None:
+        """Delete runs as their time comes, until cancelled."""
+        with membership(self._service.clock):
+            await self._run()
+
+    async def _run(self) -> None:
+        service = self._service
+        while True:
+            following: datetime | None = None
+            for record in await service.store.documents("RunExpiry"):
+                at = datetime.fromisoformat(cast("str", record["at"]))
+                if at > service.clock.now():
+                    following = min(at, following or at)
+                else:
+                    await self._delete(record)
+            await wait_until(service.clock, following, self._awake)
+            self._awake = anyio.Event()
+
+    async def _delete(self, record: JsonObject) -> None:
+        name, namespace = text_of(record, "name"), text_of(record, "namespace")
+        try:
+            await self._service.delete(name, namespace)
+        except FlowError:  # somebody was quicker, or runs it again
+            await self._service.store.delete_document("RunExpiry", name, namespace)
+
+
+__all__ = ["Expiry", "expires_at"]

@@ -1,0 +1,229 @@
+"""``Runs``: everything that can be asked of recorded runs, whoever drives them. Services and the command line are built on it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from anyio import to_thread
+
+from flowcore import operations, orders
+from flowcore.durable import RunStore, StoredSummary
+from flowcore.errors import UsageError
+from flowcore.jsontypes import JsonObject
+from flowcore.kept_templates import KeptTemplates
+from flowcore.models.workflows import Workflow
+from flowcore.nodes import Phase, RunRow
+from flowcore.operations.resubmit import memoized as carried_over
+from flowcore.operations.resubmit import name_prefix
+from flowcore.plan.plan import PlanOptions
+from flowcore.ports import Catalog, Clock, StoredRun
+from flowcore.running import SUFFIX_LETTERS, plan_run
+from flowcore.selection import find_run
+from flowcore.service.documents import StoreCatalog
+from flowcore.stores import state_folder
+
+Parameters = Mapping[str, str]
+
+
+class Runs:
+    """The runs of a store. ``text`` is always a run's name, its id, the beginning of either, or ``@latest``; UsageError if it means none or several."""
+
+    def __init__(
+        self, store: RunStore, catalog: Catalog | None, clock: Clock, *, options: PlanOptions | None = None, seed: int | None = None
+    ) -> None:
+        self.store, self.clock, self.options = store, clock, options
+        self.catalog = StoreCatalog(store, catalog)
+        self._chance = random.Random(seed)
+
+    async def submit(
+        self,
+        workflow: Workflow | JsonObject | str | Path,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        entrypoint: str | None = None,
+        name: str | None = None,
+        namespace: str | None = None,
+    ) -> RunRow:
+        """Record a new run, which a service then drives. Raises InvalidWorkflow, and UsageError if there is a run of that name."""
+        await self.catalog.refresh()
+        kept = KeptTemplates(self.catalog)
+        plan = plan_run(
+            workflow,
+            catalog=kept,
+            clock=self.clock,
+            parameters=parameters,
+            entrypoint=entrypoint,
+            name=name,
+            namespace=namespace,
+            options=self.options,
+            chance=self._chance,
+        )
+        await self._put(StoredRun(plan.run, (), plan.manifest), kept.kept)
+        return plan.run
+
+    async def _put(self, stored: StoredRun, templates: JsonObject) -> None:
+        """Record a run under a name that is not taken."""
+        run = stored.run
+        if await self.store.load(run.name, run.namespace) is not None:
+            raise UsageError(f'workflows "{run.name}" already exists: delete it, or give another name')
+        if templates:
+            await self.store.put_document("RunTemplates", run.name, run.namespace, templates)
+        await self.store.replace(run, stored.nodes, stored.manifest)
+
+    async def list(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
+        """All runs, newest first."""
+        return await self.store.runs(namespace, unfinished=unfinished, prefix=prefix)
+
+    async def get(self, text: str, namespace: str | None = None) -> StoredRun:
+        """All that is recorded of a run."""
+        found = (await find_run(self.store, text, namespace)).run
+        stored = await self.store.load(found.name, found.namespace)
+        if stored is None:
+            raise UsageError(f"run {found.name} was deleted just now")
+        return stored
+
+    # --- orders ---------------------------------------------------------------------------------------------------------------------
+
+    async def stop(self, text: str, namespace: str | None = None, *, selector: str = "", message: str = "") -> RunRow:
+        """Stop a run (exit handlers still run), or fail the suspend nodes that ``selector`` matches."""
+        if selector:
+            return await self.order(text, orders.set_order(selector, phase=Phase.FAILED, message=message or None), namespace)
+        return await self.order(text, orders.STOP, namespace)
+
+    async def terminate(self, text: str, namespace: str | None = None) -> RunRow:
+        """Stop a run without exit handlers."""
+        return await self.order(text, orders.TERMINATE, namespace)
+
+    async def suspend(self, text: str, namespace: str | None = None) -> RunRow:
+        """Start nothing new in a run until it is resumed."""
+        return await self.order(text, orders.SUSPEND, namespace)
+
+    async def resume(self, text: str, namespace: str | None = None, *, selector: str = "") -> RunRow:
+        """Resume a run, or the suspend nodes that ``selector`` matches."""
+        return await self.order(text, orders.resume_order(selector), namespace)
+
+    async def set_node(
+        self,
+        text: str,
+        selector: str,
+        namespace: str | None = None,
+        *,
+        parameters: Parameters | None = None,
+        phase: Phase | None = None,
+        message: str | None = None,
+    ) -> RunRow:
+        """Set outputs, phase or message of suspend nodes."""
+        return await self.order(text, orders.set_order(selector, parameters=parameters, phase=phase, message=message), namespace)
+
+    async def order(self, text: str, order: JsonObject, namespace: str | None = None) -> RunRow:
+        """Give an order to a run, through the store: whoever drives it carries it out within a second. Raises UsageError for one that cannot be."""
+        stored = await self.get(text, namespace)
+        orders.check(order, stored.run, stored.nodes)
+        await self.store.give_order(stored.run.name, stored.run.namespace, order)
+        return stored.run
+
+    # --- operations -----------------------------------------------------------------------------------------------------------------
+
+    async def retry(
+        self,
+        text: str,
+        namespace: str | None = None,
+        *,
+        restart_successful: bool = False,
+        selector: str = "",
+        parameters: Parameters | None = None,
+    ) -> RunRow:
+        """Have an ended run go on from where it failed."""
+        stored = await self.get(text, namespace)
+        made = operations.retry(
+            stored.run,
+            stored.nodes,
+            stored.manifest,
+            now=self.clock.now(),
+            restart_successful=restart_successful,
+            selector=selector,
+            parameters=parameters,
+        )
+        await self.store.replace(made.run, made.nodes, made.manifest)
+        await self.store.delete_document("RunExpiry", made.run.name, made.run.namespace)
+        return made.run
+
+    async def resubmit(
+        self,
+        text: str,
+        namespace: str | None = None,
+        *,
+        memoized: bool = False,
+        parameters: Parameters | None = None,
+        name: str | None = None,
+    ) -> RunRow:
+        """Record a new run of the same workflow; ``memoized`` takes over what had succeeded."""
+        stored = await self.get(text, namespace)
+        chosen = name or name_prefix(stored.run, stored.manifest) + self._suffix()
+        document = operations.resubmit(stored.run, stored.manifest, chosen, parameters=parameters)
+        if not memoized:
+            return await self.submit(document, name=chosen, namespace=stored.run.namespace)
+        now = self.clock.now()
+        rows = carried_over(stored.run, stored.nodes, chosen, now=now)
+        run = RunRow(name=chosen, namespace=stored.run.namespace, uid=self._uid(), created_at=now.replace(microsecond=0))
+        await self._put(StoredRun(run, rows, document), await self._templates(stored.run))
+        return run
+
+    async def fork(
+        self,
+        text: str,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        parameters: Parameters | None = None,
+        changed: JsonObject | None = None,
+        name: str | None = None,
+    ) -> RunRow:
+        """Record a new run that begins at nodes of an old one, with all that had been done before them."""
+        stored = await self.get(text, namespace)
+        made = operations.fork(
+            stored.run,
+            stored.nodes,
+            stored.manifest,
+            name or name_prefix(stored.run, stored.manifest) + self._suffix(),
+            now=self.clock.now(),
+            uid=self._uid(),
+            selector=selector,
+            parameters=parameters,
+            changed=changed,
+        )
+        await self._put(StoredRun(made.run, made.nodes, made.manifest), await self._templates(stored.run))
+        return made.run
+
+    async def import_run(self, workflow: JsonObject) -> RunRow:
+        """Record a run that came as a Workflow object with its status."""
+        stored = operations.import_run(workflow)
+        await self._put(stored, {})
+        return stored.run
+
+    async def delete(self, text: str, namespace: str | None = None) -> RunRow:
+        """Forget a run, with its logs and artifacts. Raises StoreError while somebody drives it."""
+        run = (await find_run(self.store, text, namespace)).run
+        await self.store.delete(run.name, run.namespace)
+        await self.store.delete_document("RunExpiry", run.name, run.namespace)
+        if run.uid:
+            await to_thread.run_sync(partial(shutil.rmtree, state_folder() / "runs" / run.uid, ignore_errors=True))
+        return run
+
+    async def _templates(self, run: RunRow) -> JsonObject:
+        kept = await self.store.documents("RunTemplates", name=run.name, namespace=run.namespace)
+        return kept[0] if kept else {}
+
+    def _suffix(self) -> str:
+        return "".join(self._chance.choices(SUFFIX_LETTERS, k=5))
+
+    def _uid(self) -> str:
+        return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+
+
+__all__ = ["Runs"]

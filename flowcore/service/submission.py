@@ -1,0 +1,92 @@
+"""The Workflow that is submitted: one that was given, with the options of its submission, or one made from a template or a CronWorkflow (argo-semantics 8.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+from flowcore.errors import UsageError
+from flowcore.jsontypes import Json, JsonObject, object_of, strings_of, text_of
+from flowcore.operations.documents import with_parameters
+from flowcore.plan.plan import LABEL_CLUSTER_TEMPLATE, LABEL_TEMPLATE
+from flowcore.service.cron import CRON_LABEL, SCHEDULED
+from flowcore.status.writing import time_text
+
+_API = "argoproj.io/v1alpha1"
+
+
+def workflow_from_template(template: JsonObject) -> JsonObject:
+    """The Workflow that submitting a WorkflowTemplate or ClusterWorkflowTemplate makes: a reference to it."""
+    name, cluster = text_of(object_of(template, "metadata"), "name"), template.get("kind") == "ClusterWorkflowTemplate"
+    extra = object_of(object_of(template, "spec"), "workflowMetadata")
+    labels: JsonObject = {LABEL_CLUSTER_TEMPLATE if cluster else LABEL_TEMPLATE: name, **object_of(extra, "labels")}
+    metadata: JsonObject = {"generateName": f"{name}-", "labels": labels}
+    if extra.get("annotations"):
+        metadata["annotations"] = dict(object_of(extra, "annotations"))
+    reference: JsonObject = {"name": name, "clusterScope": True} if cluster else {"name": name}
+    return {"apiVersion": _API, "kind": "Workflow", "metadata": metadata, "spec": {"workflowTemplateRef": reference}}
+
+
+def workflow_from_cron(cron: JsonObject, scheduled: datetime | None = None) -> JsonObject:
+    """The Workflow that a CronWorkflow submits; ``scheduled`` is when it was due, for one that is submitted by the clock."""
+    metadata, spec = object_of(cron, "metadata"), object_of(cron, "spec")
+    extra, name = object_of(spec, "workflowMetadata"), text_of(metadata, "name")
+    owner: JsonObject = {
+        "apiVersion": _API,
+        "kind": "CronWorkflow",
+        "name": name,
+        "uid": text_of(metadata, "uid"),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    annotations: JsonObject = dict(object_of(extra, "annotations"))
+    if scheduled is not None:
+        annotations[SCHEDULED] = time_text(scheduled)
+    made: JsonObject = {
+        "generateName": f"{name}-",
+        "labels": {**object_of(extra, "labels"), CRON_LABEL: name},
+        "annotations": annotations,
+        "ownerReferences": [owner],
+    }
+    if strings_of(extra, "finalizers"):
+        made["finalizers"] = cast("Json", strings_of(extra, "finalizers"))
+    if text_of(metadata, "namespace"):
+        made["namespace"] = text_of(metadata, "namespace")
+    return {"apiVersion": _API, "kind": "Workflow", "metadata": made, "spec": object_of(spec, "workflowSpec")}
+
+
+def apply_options(workflow: JsonObject, options: Mapping[str, Json]) -> JsonObject:
+    """``workflow`` with Argo's options of a submission: name, generateName, entryPoint, serviceAccount, labels, annotations, parameters, priority."""
+    metadata, spec = dict(object_of(workflow, "metadata")), dict(object_of(workflow, "spec"))
+    for option, holder, field in _FIELDS:
+        if options.get(option):
+            (metadata if holder == "metadata" else spec)[field] = options[option]
+    for option in ("labels", "annotations"):
+        text = options.get(option)
+        if isinstance(text, str) and text:
+            added: JsonObject = dict(assignment(item) for item in text.split(","))
+            metadata[option] = {**object_of(metadata, option), **added}
+    listed = options.get("parameters")
+    parameters = dict(assignment(str(item)) for item in listed) if isinstance(listed, list) else {}
+    return with_parameters({**workflow, "metadata": metadata, "spec": spec}, parameters)
+
+
+_FIELDS = (
+    ("name", "metadata", "name"),
+    ("generateName", "metadata", "generateName"),
+    ("entryPoint", "spec", "entrypoint"),
+    ("serviceAccount", "spec", "serviceAccountName"),
+    ("priority", "spec", "priority"),
+)
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """The two sides of ``NAME=VALUE``. Raises UsageError."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise UsageError(f"expected parameter of the form: NAME=VALUE. Received: {text}")
+    return name, value
+
+
+__all__ = ["apply_options", "assignment", "workflow_from_cron", "workflow_from_template"]
