@@ -157,7 +157,15 @@ class Api:
 
     async def logs(self, container: str) -> AsyncIterator[bytes]:
         """All output of a container from its beginning, as frames, until its end."""
-        params = {"follow": "1", "stdout": "1", "stderr": "1"}
+        async for data in self._output(container, {"follow": "1", "stdout": "1", "stderr": "1"}):
+            yield data
+
+    async def last_output(self, container: str, lines: int) -> AsyncIterator[bytes]:
+        """The last ``lines`` of a container's standard output, as frames."""
+        async for data in self._output(container, {"stdout": "1", "tail": str(lines)}):
+            yield data
+
+    async def _output(self, container: str, params: Params) -> AsyncIterator[bytes]:
         async with self._request("GET", f"containers/{container}/logs", params, timeout=_STREAM) as response:
             async for data in response.content.iter_any():
                 yield data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
@@ -18,20 +17,29 @@ class Frames:
         self._framed, self._header, self._left = framed, b"", 0
         self._stream: Stream = "stdout"
 
-    def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
-        """The pieces of output in the next bytes of the stream. A container with a terminal has no frames: all is stdout."""
+    def feed(self, data: bytes) -> list[tuple[Stream, bytes]]:
+        """The output in the next bytes of the stream, neighbouring frames of one stream together: the engine makes a frame of every line.
+
+        A container with a terminal has no frames: all is stdout.
+        """
         if not self._framed:
-            yield "stdout", data
-            return
-        while data:
+            return [("stdout", data)]
+        pieces: list[tuple[Stream, list[bytes]]] = []
+        at, end = 0, len(data)
+        while at < end:
             if self._left:
-                piece, data = data[: self._left], data[self._left :]
-                self._left -= len(piece)
-                yield self._stream, piece
+                stop = min(end, at + self._left)
+                if not pieces or pieces[-1][0] != self._stream:
+                    pieces.append((self._stream, []))
+                pieces[-1][1].append(data[at:stop])
+                self._left -= stop - at
+                at = stop
                 continue
-            missing = _HEADER - len(self._header)
-            self._header, data = self._header + data[:missing], data[missing:]
+            stop = min(end, at + _HEADER - len(self._header))
+            self._header += data[at:stop]
+            at = stop
             if len(self._header) == _HEADER:
                 self._stream = _STREAMS.get(self._header[0], "stderr")
                 self._left = int.from_bytes(self._header[4:], "big")
                 self._header = b""
+        return [(stream, b"".join(parts)) for stream, parts in pieces]

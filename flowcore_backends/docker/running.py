@@ -22,6 +22,7 @@ from flowcore_backends.output import LineReporter, Tail
 _SECONDS_FOR_LAST_OUTPUT = 5.0
 _SECONDS_TO_END = 2.0
 _PAUSE = 0.5
+_MUCH, _LAST_LINES = 16 << 20, 1 << 18
 _LONGEST_FALLBACK = 2048
 _COMMANDS_FAULT = ("OCI runtime", "executable file not found", "exec format error", "permission denied", "no such file or directory")
 
@@ -104,8 +105,18 @@ class RunningContainer:
             self.shown = await self._wait()
             over.set()
             tasks.cancel_scope.deadline = anyio.current_time() + _SECONDS_FOR_LAST_OUTPUT
+        if self.result is not None and self._printed > _MUCH:
+            self.result = await self._last_output()
         self.ended.set()
         return ended_of(self.plan.name, self.shown)
+
+    async def _last_output(self) -> Tail:
+        """The end of the output as the engine keeps it: where much was printed, it may have dropped some before it came to us."""
+        frames, tail = Frames(framed=not self.plan.model.tty), Tail()
+        async for data in self._api.last_output(self.identity or "", _LAST_LINES):
+            for _, piece in frames.feed(data):
+                tail.feed(piece)
+        return tail
 
     async def signal(self, name: str) -> None:
         """Send a signal, at once or as soon as the container runs."""
