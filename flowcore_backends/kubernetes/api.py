@@ -166,7 +166,7 @@ class Api:
         headers |= {"Accept": "application/json", "Content-Type": content_type}
         timeout = ClientTimeout(total=seconds, connect=SECONDS, sock_read=read_seconds)
         response = await client.rest_client.request(
-            method, client.configuration.host + path, given, headers, body, None, _preload_content=False, _request_timeout=timeout
+            method, f"{client.configuration.host}{path}", given, headers, body, None, _preload_content=False, _request_timeout=timeout
         )
         async with response:
             if response.status >= 400:
@@ -190,7 +190,7 @@ class Api:
         headers, given = await self._authorised(client, query)
         async with self._execs:
             await self._pace.turn()
-            url = client.configuration.host.replace("http", "ws", 1) + path
+            url = str(client.configuration.host).replace("http", "ws", 1) + path
             try:
                 opened = client.rest_client.pool_manager.ws_connect(
                     url, params=given, headers=headers, protocols=tuple(protocols), max_msg_size=16 << 20, heartbeat=30.0

@@ -105,7 +105,7 @@ def wrapped_container(container: JsonObject, words: Sequence[str]) -> JsonObject
 
 def literal(word: str) -> str:
     """``word`` so that Kubernetes takes no part of it for a variable."""
-    return word.replace("$(", "$$(")
+    return word.replace("$", "$$")
 
 
 def main_words(name: str, layout: Layout, inputs: Sequence[PlacedInput], needs: Sequence[str], retries: tuple[int, float]) -> list[str]:
@@ -126,8 +126,8 @@ def holder_container(main: JsonObject, layout: Layout, options: KubernetesOption
     env: list[Json] = [{"name": "FLOWCORE_RUN", "value": literal(RUN)}]
     if inline:
         env.append({"name": "FLOWCORE_INPUTS", "value": inline})
-    command: list[Json] = ["sh", "-c", literal(HOLD), HOLDER, ROOT, _NOTE, str(max(0, limit)), *layout.wrapped]
-    awaiting: list[Json] = ["sh", "-c", AWAIT_INSTALLED, HOLDER, ROOT]
+    command: list[Json] = ["busybox", "sh", "-c", literal(HOLD), HOLDER, ROOT, _NOTE, str(max(0, limit)), *layout.wrapped]
+    awaiting: list[Json] = ["busybox", "sh", "-c", AWAIT_INSTALLED, HOLDER, ROOT]
     return {
         **_helper(HOLDER, main, options),
         "restartPolicy": "Always",
@@ -139,7 +139,7 @@ def holder_container(main: JsonObject, layout: Layout, options: KubernetesOption
 
 def loader_container(main: JsonObject, options: KubernetesOptions) -> JsonObject:
     """The init container that waits until the inputs were brought by exec."""
-    return {**_helper(LOADER, main, options), "command": ["sh", "-c", AWAIT_INPUTS, LOADER, ROOT]}
+    return {**_helper(LOADER, main, options), "command": ["busybox", "sh", "-c", AWAIT_INPUTS, LOADER, ROOT]}
 
 
 def _helper(name: str, main: JsonObject, options: KubernetesOptions) -> JsonObject:

@@ -267,7 +267,7 @@ def test_the_holder_may_do_what_the_main_container_may_but_for_privileges() -> N
 def test_the_termination_message_shares_what_a_pod_may_say() -> None:
     sidecars = [{"name": f"s{n}", "image": "i", "command": ["x"]} for n in range(4)]
     few, many = spec_of(), spec_of({"sidecars": [*sidecars]})
-    limits = [int(objects_of(made, "initContainers")[0]["command"][6]) for made in (few, many)]  # type: ignore[index, call-overload, arg-type]  # JSON of a known form
+    limits = [int(objects_of(made, "initContainers")[0]["command"][7]) for made in (few, many)]  # type: ignore[index, call-overload, arg-type]  # JSON of a known form
     assert limits[0] == 4000
     assert limits[1] == 12288 // 7 - 96
 

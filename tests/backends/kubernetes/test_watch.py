@@ -27,7 +27,9 @@ class Scene:
         self.kube, self.api, self.watch = kube, api, watch
 
     def make(self, name: str, **labels: str) -> None:
-        self.kube.store.create("pods", "ns", {"metadata": {"name": name, "labels": {"app": "x", **labels}}, **POD, "status": {"phase": "Pending"}})
+        self.kube.store.create(
+            "pods", "ns", {"metadata": {"name": name, "labels": {"app": "x", **labels}}, **POD, "status": {"phase": "Pending"}}
+        )
 
     def delete(self, name: str) -> None:
         self.kube.store.delete("pods", "ns", name, grace=0)
@@ -174,7 +176,11 @@ async def test_lines_are_whole_wherever_a_body_is_cut(size: int) -> None:
 class TestRequests:
     async def test_answers_that_pass_are_asked_for_again(self) -> None:
         async with FakeKube() as kube, Api(KubernetesOptions(api_server=kube.url)) as api:
-            kube.faults += [Fault("GET", status=429, body="slow down", headers={"Retry-After": "0"}), Fault("GET", drop=True), Fault("GET", status=503)]
+            kube.faults += [
+                Fault("GET", status=429, body="slow down", headers={"Retry-After": "0"}),
+                Fault("GET", drop=True),
+                Fault("GET", status=503),
+            ]
             assert (await api.request("GET", pods_path("ns")))["kind"] == "PodList"
             assert len(kube.requests) == 4
 
@@ -186,7 +192,7 @@ class TestRequests:
 
     async def test_an_api_that_is_not_there_is_named(self) -> None:
         async with Api(KubernetesOptions(api_server="http://127.0.0.1:1")) as api:
-            with pytest.raises(TransientExecutorError, match="connection timed out: .*127.0.0.1:1"):
+            with pytest.raises(TransientExecutorError, match=r"connection timed out: .*127\.0\.0\.1:1"):
                 await api.request("GET", "/version", patience=0.01)
 
     @pytest.mark.parametrize(("status", "body", "passes"), [
@@ -200,7 +206,7 @@ class TestRequests:
     async def test_a_context_that_is_not_there_is_named(self, tmp_path: Any) -> None:
         kubeconfig = tmp_path / "config"
         kubeconfig.write_text("apiVersion: v1\nkind: Config\ncontexts: []\nclusters: []\nusers: []\n")
-        with pytest.raises(ExecutorError, match="the kubeconfig cannot be used: .*nowhere"):
+        with pytest.raises(ExecutorError, match=r"the kubeconfig cannot be used: .*nowhere"):
             async with Api(KubernetesOptions(kubeconfig=kubeconfig, kube_context="nowhere")):
                 pass
 

@@ -1,0 +1,125 @@
+"""``KubernetesExecutor``: leaves run as pods of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Unpack
+
+from anyio import to_thread
+
+from flowcore.engine.messages import Invocation, Outcome
+from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend
+from flowcore.ports import Reporter, RunContext
+from flowcore_backends.data import DataExecutor
+from flowcore_backends.http import HttpExecutor
+from flowcore_backends.kubernetes.cluster import Cluster
+from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
+from flowcore_backends.kubernetes.pod_run import PodRun
+from flowcore_backends.kubernetes.resources import ResourceRun
+from flowcore_backends.plugin import Plugin, PluginExecutor
+from flowcore_backends.router import RouterExecutor, kind_of
+
+_log = logging.getLogger("flowcore.kubernetes")
+
+_IN_PROCESS = ("http", "data", "plugin")
+
+
+class KubernetesExecutor:
+    """An ``Executor`` whose leaves are pods; see ``KubernetesOptions`` for what can be chosen. Needs asyncio.
+
+    ``http``, ``data`` and ``plugin`` templates run inside this process, ``resource`` templates are requests of this process. Cancelling ``run``
+    leaves the pod alone; ``run`` for the same pod name adopts it.
+    """
+
+    def __init__(
+        self, options: KubernetesOptions | None = None, *, plugins: Mapping[str, Plugin] | None = None, **choices: Unpack[KubernetesChoices]
+    ) -> None:
+        self.options = options if options is not None else KubernetesOptions(**choices)
+        self._others = RouterExecutor({"http": HttpExecutor(), "data": DataExecutor(), "plugin": PluginExecutor(plugins)})
+        self._cluster: Cluster | None = None
+        self._running: dict[tuple[str, str], PodRun | ResourceRun] = {}
+
+    async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
+        """Run the invocation to its end. Raises ExecutorError for what is not its commands' fault."""
+        kind = kind_of(invocation)
+        if kind in _IN_PROCESS:
+            return await self._others.run(invocation, context, report)
+        try:
+            async with self._connected() as cluster, self._scratch(context) as folder, AsyncExitStack() as stack:
+                if not invocation.daemon:
+                    await stack.enter_async_context(cluster.slots)
+                if kind == "resource":
+                    return await self._known(invocation, ResourceRun(invocation, context, report, cluster))
+                return await self._known(invocation, PodRun(invocation, context, report, cluster, folder))
+        except (ArtifactError, MissingBackend) as error:
+            raise ExecutorError(str(error)) from error
+        except (OSError, ValueError) as error:
+            if isinstance(error, FlowError):
+                raise
+            raise ExecutorError(f"the Kubernetes backend could not run this: {error}") from error
+
+    async def stop(self, invocation: Invocation, grace: timedelta) -> None:
+        """Have the pod of the invocation end: it is deleted, with ``grace`` for its containers (whole seconds, at least one)."""
+        if kind_of(invocation) in _IN_PROCESS:
+            await self._others.stop(invocation, grace)
+        running = self._running.get((invocation.uid, invocation.pod_name))
+        if running is not None:
+            running.stop(grace)
+
+    async def close(self, context: RunContext) -> None:
+        """The run has ended: delete what its ``podGC`` and ``volumeClaimGC`` say, and close the connection if no other run needs it."""
+        await self._others.close(context)
+        if self._cluster is not None and self._cluster.usable:
+            await self._cluster.leave(context)
+
+    async def _known(self, invocation: Invocation, running: PodRun | ResourceRun) -> Outcome:
+        key = (invocation.uid, invocation.pod_name)
+        if key in self._running:
+            raise ExecutorError(f"{invocation.pod_name} is already running")
+        self._running[key] = running
+        try:
+            return await running.run()
+        finally:
+            del self._running[key]
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Cluster]:
+        """The connection of this event loop, opened by the first that needs it."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise ExecutorError("the Kubernetes backend needs asyncio; run the workflow with anyio.run(..., backend='asyncio')") from error
+        if self._cluster is None or not self._cluster.usable or self._cluster.loop is not loop:
+            self._cluster = Cluster(self.options)
+        cluster = self._cluster
+        cluster.active += 1
+        try:
+            await cluster.opened()
+            yield cluster
+        except asyncio.CancelledError:
+            cluster.active -= 1
+            cluster.look_away()
+            cluster.active += 1
+            raise
+        finally:
+            cluster.active -= 1
+
+    @asynccontextmanager
+    async def _scratch(self, context: RunContext) -> AsyncIterator[Path]:
+        """A folder for what comes from and goes to the pod."""
+        around = context.folder / "kubernetes" if context.folder is not None else None
+        if around is not None:
+            around.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="pod-", dir=around))
+        try:
+            yield folder
+        finally:
+            await asyncio.shield(to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True)))

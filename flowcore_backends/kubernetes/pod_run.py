@@ -1,0 +1,357 @@
+"""One invocation from its inputs to its outcome: make the pod or adopt it, follow it, take its outputs, judge. Made by ``KubernetesExecutor.run``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flowcore.artifacts import staging
+from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
+from flowcore.errors import ExecutorError
+from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.nodes import Phase
+from flowcore.ports import Reporter, RunContext
+from flowcore_backends.kubernetes import capture, outputs
+from flowcore_backends.kubernetes.api import ApiError, pods_path
+from flowcore_backends.kubernetes.cluster import Cluster
+from flowcore_backends.kubernetes.inputs import PackedInputs, pack_inputs
+from flowcore_backends.kubernetes.labels import NODE_ID, RUN
+from flowcore_backends.kubernetes.logs import relay_log
+from flowcore_backends.kubernetes.outputs import Collected
+from flowcore_backends.kubernetes.pods import PodParts, pod_manifest
+from flowcore_backends.kubernetes.run_objects import delete_pod
+from flowcore_backends.kubernetes.status import PodView, Verdict, is_transient
+from flowcore_backends.kubernetes.watch import Followed
+from flowcore_backends.output import LineReporter, Tail
+
+_DELETED = Verdict(Phase.ERROR, "pod deleted")
+_ON_THE_WAY = ("ContainerCreating", "PodInitializing")  # every pod is, for a moment
+_SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes with main's, or a second later
+_SECONDS_FOR_PHASE = 5.0
+_SECONDS_FOR_LOGS = 5.0
+_QUOTA_PAUSE, _LONGEST_QUOTA_PAUSE = 0.5, 15.0
+
+
+class PodRun:
+    """One run of one invocation in the scratch folder ``folder``."""
+
+    def __init__(self, invocation: Invocation, context: RunContext, report: Reporter, cluster: Cluster, folder: Path) -> None:
+        self._invocation, self._context, self._report = invocation, context, report
+        self._cluster, self._options, self._folder = cluster, cluster.options, folder
+        self._namespace = cluster.options.namespace or invocation.namespace
+        self._layout = capture.layout_of(invocation, cluster.options)
+        self._objects = cluster.run_objects(context)
+        self._watch = cluster.watch(self._namespace)
+        self._followed: Followed | None = None
+        self._stop = asyncio.Event()
+        self._grace = 0
+        self._started = self._ready = self._uploaded = False
+        self._message: str | None = None
+        self._seen_going = False  # deleted while its main containers had not ended
+        self._logs: dict[str, asyncio.Task[None]] = {}
+        self._result: Tail | None = None
+        self._view = PodView({}, self._layout.mains)
+
+    async def run(self) -> Outcome:
+        """Run to the end. Raises ExecutorError and ArtifactError for what is not the commands' fault."""
+        name = self._invocation.pod_name
+        self._followed = self._watch.follow(name)
+        try:
+            packed = await pack_inputs(self._invocation, self._context, self._options, self._folder)
+            if not await self._create(packed):
+                return Outcome(phase=Phase.FAILED)  # the engine knows why it was stopped
+            outcome = await self._judge(await self._wait(packed))
+            self._objects.ended(self._invocation, outcome.phase, self._view.host, self._view.pod)
+            return outcome
+        finally:
+            self._watch.forget(name)
+            for task in self._logs.values():
+                task.cancel()
+
+    # --- making it ------------------------------------------------------------------------------------------------------------------
+
+    async def _create(self, packed: PackedInputs) -> bool:
+        """Make the pod, or adopt the one that this node has already; false if the work was stopped before."""
+        await self._objects.ensure()
+        parts = PodParts(
+            owner=self._objects.owner,
+            claims=self._objects.claims,
+            inputs=packed.placed,
+            inline=packed.inline,
+            upload=packed.file is not None,
+            avoid_hosts=self._objects.avoided(self._invocation),
+        )
+        manifest = pod_manifest(self._invocation, self._context.spec, self._options, parts)
+        waited, pause = 0.0, _QUOTA_PAUSE
+        while not self._stop.is_set():
+            try:
+                self._known(await self._cluster.api.request("POST", pods_path(self._namespace), body=manifest))
+                return True
+            except ApiError as error:
+                if error.reason == "AlreadyExists":
+                    if await self._adopt(error):
+                        return True
+                elif is_transient({**error.body, "code": error.status}) and waited < self._options.patience.total_seconds():
+                    self._pending(error.message)
+                else:
+                    raise ExecutorError(f"template {self._invocation.template_name}: {error.message}") from error
+            waited += pause
+            await self._stopped_within(pause)
+            pause = min(_LONGEST_QUOTA_PAUSE, pause * 2)
+        return False
+
+    async def _adopt(self, error: ApiError) -> bool:
+        """Take the pod of this name if it is ours; false if it is going away and the name will be free."""
+        try:
+            pod = await self._cluster.api.request("GET", pods_path(self._namespace, self._invocation.pod_name))
+        except ApiError as gone:
+            if gone.status == 404:
+                return False
+            raise
+        annotations = object_of(object_of(pod, "metadata"), "annotations")
+        if annotations.get(RUN) == self._invocation.uid and annotations.get(NODE_ID) == self._invocation.node:
+            self._known(pod)
+            return True
+        if PodView(pod).terminating:
+            return False
+        raise ExecutorError(f"{error.message} in namespace {self._namespace}, and is not of this run; delete it or name the run otherwise")
+
+    def _known(self, pod: JsonObject) -> None:
+        assert self._followed is not None
+        if self._followed.pod is None:
+            self._followed.show(pod)
+
+    async def _stopped_within(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    # --- following it ---------------------------------------------------------------------------------------------------------------
+
+    async def _wait(self, packed: PackedInputs) -> PodView:
+        """Report what happens until the main containers have ended or the pod is gone."""
+        assert self._followed is not None
+        while True:
+            self._look()
+            view = self._view
+            if view.main_ended or view.final or self._followed.gone:
+                return view
+            if view.awaits_inputs and not self._uploaded and packed.file is not None:
+                self._uploaded = True
+                await outputs.upload(self._cluster.api, self._namespace, self._invocation.pod_name, packed.file)
+            if self._stop.is_set():
+                await self._delete()
+            await self._change()
+
+    async def _change(self, seconds: float | None = None) -> bool:
+        """Wait for the next change of the pod; also returns when the work is stopped for the first time."""
+        assert self._followed is not None
+        if self._stop.is_set() or seconds is not None:
+            return await self._followed.change(seconds)
+        changed, stopped = asyncio.ensure_future(self._followed.change()), asyncio.ensure_future(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait((changed, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return changed in done and changed.result()
+        finally:
+            changed.cancel()
+            stopped.cancel()
+
+    def _look(self) -> None:
+        assert self._followed is not None
+        if self._followed.pod is not None:
+            self._view = PodView(self._followed.pod, self._layout.mains)
+        view, node = self._view, self._invocation.node
+        self._seen_going = self._seen_going or (view.terminating and not view.main_ended and not view.final)
+        if view.phase == "Pending" and not view.started and (reason := view.pending_reason) not in _ON_THE_WAY:
+            self._pending(reason)
+        if view.started and not self._started:
+            self._started = True
+            self._report(Started(node, view.host))
+        if view.started:
+            self._begin_logs(view)
+        if view.ready and self._invocation.daemon and not self._ready:
+            self._ready = True
+            self._report(Ready(node, view.address))
+
+    def _pending(self, message: str) -> None:
+        if message != (self._message or ""):
+            self._message = message
+            self._report(Progressed(self._invocation.node, message=message))
+
+    # --- stopping it ----------------------------------------------------------------------------------------------------------------
+
+    def stop(self, grace: timedelta) -> None:
+        """Have the pod end, at the latest after ``grace``."""
+        self._grace = max(1, math.ceil(grace.total_seconds()))
+        self._stop.set()
+
+    async def _delete(self) -> None:
+        """Delete the pod once; what never started needs no grace."""
+        if self._view.uid and not self._view.terminating:
+            grace = self._grace if self._view.started else 0
+            await delete_pod(self._cluster.api, self._namespace, self._view.metadata, grace)
+
+    # --- its end --------------------------------------------------------------------------------------------------------------------
+
+    async def _judge(self, view: PodView) -> Outcome:
+        found = await self._outputs()
+        verdict = await self._verdict()
+        await self._end_logs(found)
+        view = self._view
+        if verdict.phase is Phase.SUCCEEDED and found.problem:
+            verdict = Verdict(Phase.ERROR, found.problem)
+        return Outcome(
+            phase=verdict.phase,
+            message=verdict.message,
+            exit_code=view.exit_code,
+            result=found.result,
+            parameters=found.parameters,
+            artifacts=found.artifacts,
+            members=view.members() if "containerSet" in self._invocation.body else {},
+            host_node_name=view.host,
+            progress=found.progress,
+        )
+
+    async def _verdict(self) -> Verdict:
+        """The verdict as soon as it is certain: a failure waits for the phase, which tells of deadlines and evictions."""
+        assert self._followed is not None
+        grace = self._options.sidecar_grace.total_seconds()
+        await self._await(lambda view: view.regular_ended, grace + _SECONDS_FOR_PHASE)
+        view = self._view
+        verdict = view.judged_by_containers() if view.main_ended else Verdict(Phase.FAILED)
+        if verdict.phase is not Phase.SUCCEEDED:
+            await self._await(lambda view: view.final, _SECONDS_FOR_PHASE)
+            view = self._view
+            verdict = view.verdict() if view.final else verdict
+        if not view.regular_ended and not self._followed.gone:
+            await delete_pod(self._cluster.api, self._namespace, view.metadata)
+        if self._stop.is_set():
+            return verdict if view.started else Verdict(Phase.FAILED)
+        return _DELETED if self._was_taken() else verdict
+
+    def _was_taken(self) -> bool:
+        """Whether somebody deleted the pod before its main containers had ended; what the cluster itself takes away is judged by its end."""
+        assert self._followed is not None
+        view = self._view
+        if view.disrupted or not (view.terminating or self._followed.gone):
+            return False
+        if self._seen_going:
+            return True
+        if not view.main_ended:
+            return not view.final
+        if not view.terminating:
+            return False
+        ends = [end for name in self._layout.mains if (end := view.end_of(name)) is not None]
+        last = max((end.finished_at for end in ends if end.finished_at is not None), default=None)
+        deleted = deleted_at(view.metadata)
+        if deleted is None or last is None:
+            return False
+        return last > deleted or (last == deleted and any(end.code != 0 for end in ends))  # the same second: who failed was ended
+
+    async def _await(self, condition: object, seconds: float) -> None:
+        """Wait until the pod fulfils ``condition`` or is gone, within bounds."""
+        assert self._followed is not None
+        assert callable(condition)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not condition(self._view) and not self._followed.gone and (left := end - loop.time()) > 0:
+            await self._followed.change(left)
+            self._look()
+
+    async def _outputs(self) -> Collected:
+        """Take what the pod hands over; what cannot be taken is a problem of its own only where the work succeeded."""
+        found = Collected()
+        if self._view.main_ended and self._layout.wrapped:
+            try:
+                found = await self._handed_over()
+            except ExecutorError as error:
+                found = Collected(problem=str(error))
+        return found
+
+    async def _handed_over(self) -> Collected:
+        api, name = self._cluster.api, self._invocation.pod_name
+        if self._layout.hands_over:
+            await self._await(lambda view: view.note() is not None or not view.holder_runs, _SECONDS_FOR_NOTE)
+        note = self._view.note()
+        if note is not None:
+            outputs.keep(note, self._folder)
+        elif not self._layout.hands_over:
+            return Collected()
+        elif not self._view.holder_runs:
+            raise ExecutorError("outputs lost: the container that held them is gone")
+        else:
+            note = await self._fetched()
+        found = await outputs.collect(self._folder, self._invocation, self._context, self._layout)
+        if note is None:
+            await outputs.release(api, self._namespace, name)
+        return found
+
+    async def _fetched(self) -> dict[str, bytes] | None:
+        """Bring what the holder has by exec; where that fails, its note may only have been late."""
+        try:
+            if not self._options.exec:
+                raise ExecutorError("outputs lost: above 4 KB they travel by exec, which is switched off")
+            await outputs.fetch(self._cluster.api, self._namespace, self._invocation.pod_name, self._folder)
+            return None
+        except ExecutorError:
+            await self._await(lambda view: view.note() is not None or not view.holder_runs, _MORE_SECONDS_FOR_NOTE)
+            if (note := self._view.note()) is None:
+                raise
+            outputs.keep(note, self._folder)
+            return note
+
+    # --- logs -----------------------------------------------------------------------------------------------------------------------
+
+    def _begin_logs(self, view: PodView) -> None:
+        by_log = self._invocation.capture_result and not self._layout.capture
+        wanted = self._options.logs != "none" or by_log or staging.log_artifact(self._invocation, capture.MAIN) is not None
+        for name in self._layout.mains if wanted else ():
+            ended = view.end_of(name) is not None
+            runs = "running" in object_of(view.container(name), "state")
+            if name not in self._logs and (ended or (runs and self._options.logs == "follow" and not self._cluster.followed_logs.locked())):
+                keep = Tail() if by_log and name == capture.MAIN else None
+                self._result = keep or self._result
+                self._logs[name] = asyncio.get_running_loop().create_task(self._relay(name, keep, follow=not ended))
+
+    async def _relay(self, container: str, keep: Tail | None, *, follow: bool) -> None:
+        lines = LineReporter(self._invocation.node, container, "stdout", self._report)
+        file = None
+        if staging.log_artifact(self._invocation, container) is not None:
+            file = (self._folder / f"log-{container}").open("wb")
+
+        def feed(data: bytes) -> None:
+            lines.feed(data)
+            if keep is not None:
+                keep.feed(data)
+            if file is not None:
+                file.write(data)
+
+        try:
+            async with self._cluster.followed_logs:
+                await relay_log(self._cluster.api, self._namespace, self._invocation.pod_name, container, feed, follow=follow)
+        finally:
+            lines.end()
+            if file is not None:
+                file.close()
+
+    async def _end_logs(self, found: Collected) -> None:
+        """Wait for the last of the output, within bounds."""
+        self._begin_logs(self._view)
+        if self._logs:
+            await asyncio.wait(self._logs.values(), timeout=_SECONDS_FOR_LOGS)
+        if self._result is not None:
+            found.result = self._result.text
+        for container in self._logs:
+            await outputs.collect_log(self._folder / f"log-{container}", container, self._invocation, self._context, found)
+
+
+def deleted_at(metadata: JsonObject) -> datetime | None:
+    """When somebody deleted an object: its deletion timestamp is when the grace is over."""
+    given, grace = text_of(metadata, "deletionTimestamp"), metadata.get("deletionGracePeriodSeconds")
+    try:
+        return datetime.fromisoformat(given) - timedelta(seconds=grace if isinstance(grace, int) else 0)
+    except ValueError:
+        return None
