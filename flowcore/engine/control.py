@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from flowcore.engine import rules, times
+from flowcore.engine import gates, rules, times
 from flowcore.engine.behaviors import suspend
 from flowcore.engine.messages import NodeSetRequested
 from flowcore.engine.turn import Turn
@@ -76,7 +76,7 @@ def _fail(turn: Turn, node: Node, message: str) -> None:
     times.stop(turn, node)
     turn.state.frames.pop(node.id, None)
     turn.put(replace(turn.row(node.id), wake_at=None, waiting=None))
-    turn.mark(node.id, Phase.FAILED, message)
+    gates.leave(turn, turn.mark(node.id, Phase.FAILED, message))
     for member in turn.children(node.id):
         row = turn.row(member)
         if row.type is NodeType.CONTAINER and not row.phase.fulfilled:

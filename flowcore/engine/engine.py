@@ -206,7 +206,7 @@ class Engine:
     def _refuse(self, turn: Turn, node: Node, message: str, lock: str | None, *, error: bool) -> None:
         if error:
             turn.state.refused[node.id] = message
-            turn.state.touch(node)
+            gates.heed(turn, node)
         else:
             gates.refused(turn, node, message, lock)
 

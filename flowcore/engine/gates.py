@@ -59,6 +59,7 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and row.phase is Phase.PENDING:
         turn.mark(id_, Phase.RUNNING)
     turn.state.asked.discard(id_)
+    turn.state.answered.discard(id_)
     turn.state.frames.pop(id_, None)
     return None
 
@@ -100,6 +101,7 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if not isinstance(frame, LeafFrame) or type(ask).__name__ not in _asked(turn, id_):
         turn.state.frames[id_] = LeafFrame(node=id_, call=call, processed=processed, base=base)
         turn.state.asked.add(id_)
+        turn.state.answered.discard(id_)
         _asked(turn, id_).add(type(ask).__name__)
         turn.commands.append(ask)
     return turn.row(id_)
@@ -120,7 +122,14 @@ def granted(turn: Turn, node: Node) -> None:
         return
     turn.state.granted.add(node.id)
     turn.put(replace(node, waiting=ANSWER, message=""))
-    turn.state.touch(turn.row(node.id))
+    heed(turn, node)
+
+
+def heed(turn: Turn, node: Node) -> None:
+    """The node's question was answered: it is looked at in this pass."""
+    if node.id in turn.state.asked:
+        turn.state.answered.add(node.id)
+    turn.state.touch(node)
 
 
 def refused(turn: Turn, node: Node, message: str, lock: str | None) -> None:
@@ -142,7 +151,7 @@ def recalled(turn: Turn, node: Node, *, hit: bool, outputs: JsonObject | None) -
         leave(turn, turn.row(node.id))
     else:
         turn.put(replace(node, memoization=status))
-    turn.state.touch(turn.row(node.id))
+        heed(turn, node)
 
 
 def leave(turn: Turn, node: Node) -> None:
@@ -153,6 +162,7 @@ def leave(turn: Turn, node: Node) -> None:
         state.questions.pop(node.id, None)
         turn.commands.append(Release(node.id))
     state.asked.discard(node.id)
+    state.answered.discard(node.id)
 
 
 def remember(turn: Turn, node: Node) -> None:

@@ -52,7 +52,8 @@ class State:
         self.exit_nodes: dict[NodeId, bool] = {}
         self.granted: set[NodeId] = set()
         self.recalled: set[NodeId] = set()
-        self.asked: set[NodeId] = set()
+        self.asked: set[NodeId] = set()  # nodes that wait at a gate
+        self.answered: set[NodeId] = set()  # those of them that got their answer, and have not gone on since
         self.refused: dict[NodeId, str] = {}
         self.questions: dict[NodeId, set[str]] = {}
         self.stopping: set[NodeId] = set()
@@ -80,7 +81,7 @@ class State:
 
     def _count(self, row: Node, by: int) -> None:
         if not row.phase.fulfilled:
-            if row.type in _LEAVES and not row.daemoned:
+            if row.type in _LEAVES and not row.daemoned and row.waiting is None:
                 self.open_leaves += by
             if row.wake_at is not None:
                 self.timers += by

@@ -299,7 +299,9 @@ def _pods_at_work(turn: Turn) -> bool:
 def fail_if_stuck(turn: Turn) -> bool:
     """End a run in which nothing runs, nothing waits and nothing can start; Argo would wait for ever. Whether it was so."""
     state, run = turn.state, turn.run
-    if run.phase is not WorkflowPhase.RUNNING or run.suspended or state.open_leaves or state.timers or state.asked or state.late:
+    if run.phase is not WorkflowPhase.RUNNING or run.suspended:
+        return False
+    if state.open_leaves or state.timers or state.late or len(state.asked) > len(state.answered):
         return False
     if times.run_deadline(turn) is not None and not times.deadline_passed(turn):
         return False

@@ -78,8 +78,11 @@ class Stepping:
         return self._succeed(turn, frame)
 
     def _is_over(self, turn: Turn, group: Node) -> bool:
-        """Whether nothing of a recorded group is under way, not even a daemon."""
-        return group.phase.fulfilled and not any(child in turn.state.unopened for child in turn.children(group.id))
+        """Whether nothing of a recorded group is under way, not even a daemon, and no daemon of it died unseen."""
+        children = [turn.row(child) for child in turn.children(group.id)]
+        if any(child.id in turn.state.unopened for child in children):
+            return False
+        return group.phase.failed_or_error or (group.phase.fulfilled and not any(child.phase.failed_or_error for child in children))
 
     def _was_passed(self, turn: Turn, frame: StepsFrame) -> bool:
         """Whether the group after the current one was begun already: the current one runs again because of a daemon."""
