@@ -55,7 +55,6 @@ ALLOWED = {
     "flowcore/language/sources.py": {"random", "datetime.now"},
     "flowcore/language/expr/limits.py": {"time", "datetime.now"},
     "flowcore/language/jq/meter.py": {"time"},
-    "flowcore/language/jq/meter.py": {"time"},
 }
 
 REQUIRED = {"anyio", "pydantic", "pydantic_core", "ruamel", "simpleeval", "tenacity", "annotated_types", "typing_extensions"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, objects_of, text_of
@@ -148,9 +147,9 @@ def substitute_template(entry: Entry, inputs: JsonObject | None, scope: Scope) -
         return Processed(entry, body, bound, inner)
     if bound is None or is_plain(bound):
         # No value holds a tag: one round gives what Argo's two give.
-        body = dict(cast("JsonObject", entry.body.render(inner)))
+        body = dict(entry.body.render(inner))
     else:
-        body = dict(cast("JsonObject", substitute(entry.body.render(scope), inner)))
+        body = dict(substitute(entry.body.render(scope), inner))
         bound = substitute(bound, inner)
     if bound is not None:
         body["inputs"] = bound

@@ -43,7 +43,7 @@ def resolve_variable(tag: str, scope: Scope) -> Json:
     value = scope.lookup(name)
     if value is MISSING:
         raise ExpressionError(f'Unable to resolve: "{name}"')
-    return None if value is ABSENT else cast("Json", value)
+    return None if value is ABSENT else value
 
 
 def _evaluate_tag(source: str, scope: Scope) -> Json:

@@ -73,7 +73,7 @@ class Entry:
     json: JsonObject
     kind: str
     name: str
-    body: Compiled  # all of it but the inputs
+    body: Compiled[JsonObject]  # all of it but the inputs
     tagged: bool
     _captured: dict[str, bool] = field(default_factory=dict)
     _text: str | None = None

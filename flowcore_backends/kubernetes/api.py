@@ -166,7 +166,14 @@ class Api:
         headers |= {"Accept": "application/json", "Content-Type": content_type}
         timeout = ClientTimeout(total=seconds, connect=SECONDS, sock_read=read_seconds)
         response = await client.rest_client.request(
-            method, f"{client.configuration.host}{path}", given, headers, body, None, _preload_content=False, _request_timeout=timeout
+            method,
+            f"{client.configuration.host}{path}",
+            given,  # type: ignore[arg-type]  # urlencode takes pairs too, as the same client's update_params_for_auth makes them
+            headers,
+            body,
+            None,
+            _preload_content=False,
+            _request_timeout=timeout,
         )
         async with response:
             if response.status >= 400:
@@ -225,7 +232,7 @@ async def _configure(made: object, options: KubernetesOptions, config: object) -
         if options.kubeconfig or options.kube_context:
             raise ExecutorError(f"the kubeconfig cannot be used: {error}; see kubectl config get-contexts") from error
         try:
-            load_incluster_config(client_configuration=made)
+            load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]  # the library has no types here
         except ConfigException as inner:
             raise ExecutorError(
                 f"no cluster to talk to: neither a kubeconfig ({error}) nor a pod's account ({inner}); "
