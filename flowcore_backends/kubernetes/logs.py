@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import ClientError
-
 from flowcore_backends.kubernetes.api import Api, ApiError, pods_path, query_of
 
 _PAUSE = 0.5
@@ -19,6 +17,8 @@ async def relay_log(api: Api, namespace: str, pod: str, container: str, feed: Ca
 
     What cannot be read is left out: logs never fail a node.
     """
+    from aiohttp import ClientError
+
     done = 0
     for _ in range(_TRIES):
         passed = 0
