@@ -71,7 +71,7 @@ class Loop:
 
     call: JsonObject
     items: Sequence[Json]
-    compiled: Compiled
+    compiled: Compiled[JsonObject]
     scope: Scope
     strict: bool
     next: int = 0
@@ -86,7 +86,7 @@ class Loop:
             if self.strict:
                 raise
             rendered = self.call
-        made = dict(cast("JsonObject", rendered))
+        made = dict(rendered)
         made["name"] = item_name(text_of(self.call, "name"), index, item)
         if "template" in self.call:
             made["template"] = self.call["template"]
@@ -105,7 +105,7 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     names = without_artifacts(scope)
     condition = text_of(call, "when")
     if condition:
-        resolved = cast("str", substitute(condition, names, strict=STEPS_AND_TASKS))
+        resolved = substitute(condition, names, strict=STEPS_AND_TASKS)
         try:
             proceed = evaluate_when(resolved)
         except ExpressionError:
@@ -117,7 +117,7 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     marked = mark_absent(object_of(body, "arguments"), scope)
     if marked:
         body["arguments"] = marked
-    made = dict(cast("JsonObject", substitute(body, names, strict=STEPS_AND_TASKS)))
+    made = dict(substitute(body, names, strict=STEPS_AND_TASKS))
     if "hooks" in call:
         made["hooks"] = call["hooks"]
     return resolve_artifacts(made, scope)
