@@ -222,7 +222,7 @@ class PodRun:
         await self._await(lambda view: view.regular_ended, grace + _SECONDS_FOR_PHASE)
         view = self._view
         verdict = view.judged_by_containers() if view.main_ended else Verdict(Phase.FAILED)
-        if verdict.phase is not Phase.SUCCEEDED:
+        if verdict.phase is not Phase.SUCCEEDED or view.doomed:
             await self._await(lambda view: view.final, _SECONDS_FOR_PHASE)
             view = self._view
             verdict = view.verdict() if view.final else verdict

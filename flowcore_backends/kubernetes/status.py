@@ -102,6 +102,11 @@ class PodView:
         """Whether the cluster took it away (preemption, eviction, taints, loss of the node) rather than a person."""
         return text_of(self.condition("DisruptionTarget"), "status") == "True" or text_of(self.status, "reason") in _INFRASTRUCTURE
 
+    @property
+    def doomed(self) -> bool:
+        """Whether the kubelet has given the pod up (its deadline, an eviction), whatever its containers still do: it will be Failed."""
+        return text_of(self.condition("Ready"), "reason") == "PodFailed"
+
     def condition(self, kind: str) -> JsonObject:
         """The condition of that type, or an empty object."""
         return next((one for one in objects_of(self.status, "conditions") if one.get("type") == kind), {})
