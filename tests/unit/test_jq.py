@@ -264,9 +264,10 @@ def test_what_a_filter_gives(program: str, text: str, shown: str) -> None:
     assert jq.filter_text(program, text) == shown
 
 
-def test_filters_of_no_json() -> None:
+@pytest.mark.parametrize("program, text", [(".", "{"), (".", "[NaN]"), ("nan", "1"), ("[infinite]", "1")])
+def test_filters_of_no_json_and_to_no_json(program: str, text: str) -> None:
     with pytest.raises(ExpressionError):
-        jq.filter_text(".", "{")
+        jq.filter_text(program, text)
 
 
 _VALUES = st.recursive(

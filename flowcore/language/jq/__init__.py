@@ -17,6 +17,7 @@ from flowcore.language.jq.failures import JqFailure
 from flowcore.language.jq.machine import Machine, Step
 from flowcore.language.jq.meter import metered
 from flowcore.language.jq.parser import parse_program
+from flowcore.language.sprig.texts import SPACES
 
 __all__ = ["MAX_RESULTS", "filter_text", "run"]
 
@@ -49,7 +50,7 @@ def filter_text(program: str, text: str) -> str:
     if len(text) > MAX_TEXT:
         raise LimitExceeded(f"a JSON text of more than {MAX_TEXT} characters", source=program[:200])
     try:
-        value: Json = json.loads(text, parse_int=float)
+        value: Json = json.loads(text, parse_int=float, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ExpressionError(f"the input is no JSON: {error}", source=text[:200]) from None
     lines: list[str] = []
@@ -59,7 +60,11 @@ def filter_text(program: str, text: str) -> str:
         size += len(lines[-1]) + 1
         if size > MAX_TEXT:
             raise LimitExceeded(f"a jq program makes a text of more than {MAX_TEXT} characters", source=program[:200])
-    return "\n".join(lines).strip()
+    return "\n".join(lines).strip(SPACES)
+
+
+def _refuse(name: str) -> Json:
+    raise ValueError(f"{name} is no JSON value")
 
 
 @lru_cache(maxsize=128)
