@@ -19,7 +19,7 @@ from flowcore_backends.docker.judgement import START_ERROR, TERMINATED, Ended, e
 from flowcore_backends.docker.pod import ContainerPlan
 from flowcore_backends.output import LineReporter, Tail
 
-_SECONDS_FOR_LAST_OUTPUT = 5.0
+_SECONDS_FOR_LAST_OUTPUT = 60.0  # without anything new; a busy engine is slow, and an ended container has an end of output
 _SECONDS_TO_END = 2.0
 _PAUSE = 0.5
 _MUCH, _LAST_LINES = 16 << 20, 1 << 18

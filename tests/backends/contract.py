@@ -5,6 +5,7 @@ Works are known by the name of their template, so that a backend that runs comma
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -31,6 +32,7 @@ COMMANDS: dict[str, list[str]] = {
 }
 _SOON = 20.0  # seconds; far more than any of it takes
 _numbers = count()
+UID = f"uid-of-wf-{os.getpid()}"  # workers may share an engine
 
 
 def invocation(work: str, body: JsonObject | None = None, **more: Any) -> Invocation:
@@ -44,7 +46,7 @@ def invocation(work: str, body: JsonObject | None = None, **more: Any) -> Invoca
         "pod_name": f"wf-{work}-{number}",
         "workflow": "wf",
         "namespace": "default",
-        "uid": "uid-of-wf",
+        "uid": UID,
         "template_name": work,
         "body": {"name": work, **(body or {"container": {"image": "alpine:latest", "command": list(COMMANDS[work])}})},
     }
@@ -56,7 +58,7 @@ def run_context(folder: Path, *documents: JsonObject, **more: Any) -> RunContext
     given: dict[str, Any] = {
         "name": "wf",
         "namespace": "default",
-        "uid": "uid-of-wf",
+        "uid": UID,
         "catalog": MemoryCatalog(documents),
         "artifacts": FolderArtifacts(folder / "artifacts"),
         "folder": folder / "run",

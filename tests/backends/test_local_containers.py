@@ -13,7 +13,7 @@ from flowcore.errors import ExecutorError
 from flowcore.nodes import Phase
 from flowcore.ports import Logged
 from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT
-from tests.backends.contract import invocation
+from tests.backends.contract import UID, invocation
 from tests.backends.local_scene import needs_views, scene, sh
 
 CONFIG: dict[str, Any] = {
@@ -219,7 +219,7 @@ async def test_no_name_of_a_document_leads_out_of_the_scratch_folder(tmp_path: P
     sidecar = {"name": name, "command": ["sh", "-c", "echo side"], **volume}
     before = sorted(path.name for path in tmp_path.iterdir())
     async with scene(tmp_path, spec={"volumeClaimTemplates": [{"metadata": {"name": name}}]}) as play:
-        ended = await sh(play, "touch /v/f", container=volume, sidecars=[sidecar], ask={"pod_name": name, "uid": "uid-of-wf"})
+        ended = await sh(play, "touch /v/f", container=volume, sidecars=[sidecar], ask={"pod_name": name, "uid": UID})
         assert ended.message == ""
     assert sorted(path.name for path in tmp_path.iterdir()) in (before, [*before, "run"])
     assert [path.name for path in (tmp_path / "run").iterdir()] == []

@@ -18,7 +18,7 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 
 class TestDocker(ExecutorContract):
-    daemon_address = r"172\.\d+\.0\.\d+"
+    daemon_address = r"\d+\.\d+\.\d+\.\d+"
 
     @pytest.fixture(autouse=True)
     def _on(self, engine: str) -> None:
