@@ -140,6 +140,17 @@ def _sources(name: str) -> list[Path | str]:
     return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
 
 
+def sources_of(names: Iterable[str]) -> list[Path | str]:
+    """The files that are meant, folders with all that is below them; standard input as its text."""
+    found = [source for name in names for source in _sources(name)]
+    return [source if isinstance(source, Path) else _standard_input() for source in found]
+
+
+def text_of_file(path: Path) -> str:
+    """The text of a file, within bounds. Raises InvalidWorkflow."""
+    return _file_text(path)
+
+
 def _file_text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
@@ -175,4 +186,16 @@ def saved_workflow(name: str) -> dict[str, Json]:
     return document
 
 
-__all__ = ["Given", "artifacts_of", "assignment", "catalog_of", "documents_of", "given_by", "options_of", "parameters_of", "saved_workflow"]
+__all__ = [
+    "Given",
+    "artifacts_of",
+    "assignment",
+    "catalog_of",
+    "documents_of",
+    "given_by",
+    "options_of",
+    "parameters_of",
+    "saved_workflow",
+    "sources_of",
+    "text_of_file",
+]

@@ -1,45 +1,98 @@
-"""Carrying out ``flowcore lint``: every problem of every document, with its place."""
+"""Carrying out ``flowcore lint``: every problem of every document with its place, in the format that was asked for; and what can be mended."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
-from flowcore.cli.inputs import Given, catalog_of, documents_of
-from flowcore.cli.problems import BAD_INPUT, tell_problems
-from flowcore.errors import Problem
-from flowcore.manifests import Document
+from flowcore.catalogs import MemoryCatalog
+from flowcore.cli.inputs import Given, catalog_of, sources_of
+from flowcore.cli.problems import BAD_INPUT
+from flowcore.errors import InvalidWorkflow, Problem, UsageError
+from flowcore.lint import RULES, Format, fixed, formatted, lint_document
+from flowcore.manifests import Document, load_documents
 from flowcore.models import Workflow
-from flowcore.plan.validate import validate
+
+_FIX_ROUNDS = 10
 
 
-def lint_files(files: Sequence[str], *, templates: Iterable[Path], resources: Iterable[Path], strict: bool) -> int:
-    """Check the documents of ``files``, tell all that is wrong, and give the exit status. Raises InvalidWorkflow for what cannot be read."""
-    documents = documents_of(files, strict=strict)
-    given = Given(
-        [document for document in documents if isinstance(document.model, Workflow)],
-        [document for document in documents if not isinstance(document.model, Workflow)],
-    )
-    catalog = catalog_of(given, templates, resources)
-    problems = given.warnings
+def lint_files(
+    files: Sequence[str],
+    *,
+    templates: Iterable[Path],
+    resources: Iterable[Path],
+    strict: bool,
+    form: Format = Format.TEXT,
+    fix: bool = False,
+    ignore: Collection[str] = (),
+) -> int:
+    """Check the documents of ``files``, tell all that is wrong, and give the exit status. Raises UsageError."""
+    unknown = sorted(set(ignore) - set(RULES))
+    if unknown:
+        raise UsageError(f"--ignore {unknown[0]}: there is no such rule")
+    sources = sources_of(files)
+    mended = _mend([source for source in sources if isinstance(source, Path)], templates, resources) if fix else 0
+    documents, problems = _read(sources, strict=strict)
+    catalog = _catalog(documents, templates, resources)
     for document in documents:
-        if document.model is not None:
-            problems += [document.placed(problem) for problem in validate(document.model, catalog=catalog, lint=True)]
+        problems += lint_document(document, catalog=catalog)
+    problems = [problem for problem in problems if problem.rule not in ignore]
     if strict:
         problems = [replace(problem, severity="error") for problem in problems]
-    tell_problems(problems)
-    return _told(documents, problems)
+    names = [str(source) for source in sources if isinstance(source, Path)]
+    text = formatted(problems, names, form, version=version("flowcore"))
+    if form is Format.TEXT:
+        sys.stderr.write(text)
+        sys.stdout.write(_summary(documents, problems, mended))
+    else:
+        sys.stdout.write(text)
+    return BAD_INPUT if any(problem.severity == "error" for problem in problems) else 0
 
 
-def _told(documents: Sequence[Document], problems: Sequence[Problem]) -> int:
+def _read(sources: Iterable[Path | str], *, strict: bool) -> tuple[list[Document], list[Problem]]:
+    """The documents that can be read, and the problems of those that cannot."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            documents += load_documents(source, file=None if isinstance(source, Path) else "standard input", strict=strict)
+        except InvalidWorkflow as error:
+            problems += error.problems
+    return documents, problems
+
+
+def _catalog(documents: Sequence[Document], templates: Iterable[Path], resources: Iterable[Path]) -> MemoryCatalog:
+    others = [document for document in documents if not isinstance(document.model, Workflow) and document.kind]
+    return catalog_of(Given([], others), templates, resources)
+
+
+def _mend(paths: Iterable[Path], templates: Iterable[Path], resources: Iterable[Path]) -> int:
+    """Mend the files as far as that is safe; how many problems are gone."""
+    count = 0
+    for path in paths:
+        for _ in range(_FIX_ROUNDS):
+            documents, problems = _read([path], strict=False)
+            catalog = _catalog(documents, templates, resources)
+            for document in documents:
+                problems += lint_document(document, catalog=catalog)
+            before = path.read_text(encoding="utf-8") if problems else ""
+            after, mended = fixed(before, problems)
+            if not mended or after == before:
+                break
+            path.write_text(after, encoding="utf-8")
+            count += len(mended)
+    return count
+
+
+def _summary(documents: Sequence[Document], problems: Sequence[Problem], mended: int) -> str:
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     checked = f"{len(documents)} document{'s' if len(documents) != 1 else ''}"
     found = f"{errors} errors, {warnings} warnings" if problems else "nothing wrong"
-    sys.stdout.write(f"{checked}: {found}\n")
-    return BAD_INPUT if errors else 0
+    return f"{checked}: {found}{f', {mended} mended' if mended else ''}\n"
 
 
 __all__ = ["lint_files"]

@@ -30,10 +30,10 @@ _PYTHON = re.compile(r"(.*/)?python[\d.]*")
 
 
 def is_python_script(template: JsonObject) -> bool:
-    """Whether the template is a script that Python runs."""
+    """Whether the template is a script that Python runs and that comes to an end."""
     script = object_of(template, "script")
     command = strings_of(script, "command")
-    return bool(command) and _PYTHON.fullmatch(command[0]) is not None
+    return bool(command) and not template.get("daemon") and _PYTHON.fullmatch(command[0]) is not None
 
 
 @dataclass

@@ -1,0 +1,106 @@
+"""The commands about documents: ``lint``, ``schema``, ``convert``, ``graph``, ``testgen``, ``completion``. ``flowcore.cli.app`` takes them up by ``register``.
+
+Only what the user says stands here; the work is done by ``flowcore.lint``, ``flowcore.schema``, ``flowcore.graphs`` and ``flowcore.testing``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer._completion_classes import completion_init
+
+from flowcore.cli.converting import convert_files
+from flowcore.cli.linting import lint_files
+from flowcore.cli.picturing import Notation, picture
+from flowcore.cli.problems import exits_cleanly
+from flowcore.cli.writing import completion_script, schema_text, test_file
+from flowcore.lint import Format
+from flowcore.lint.converting import Delimiters
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files, or folders; - is standard input.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="A YAML or JSON file; - is standard input.")]
+Templates = Annotated[
+    list[Path] | None, typer.Option("--template", metavar="PATH", help="A file or folder of shared templates; may be repeated.")
+]
+Resources = Annotated[
+    list[Path] | None, typer.Option("--resource", metavar="PATH", help="A file or folder of ConfigMaps and Secrets; may be repeated.")
+]
+
+
+class Shell(StrEnum):
+    """The shells that can be completed for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``, and answer shells that ask for completions."""
+    completion_init()
+    for command in (lint, schema, convert, graph, completion):
+        app.command()(exits_cleanly(command))
+    app.command("testgen")(exits_cleanly(generate))
+
+
+def lint(
+    files: Files,
+    template: Templates = None,
+    resource: Resources = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings as errors.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="How problems are told.")] = Format.TEXT,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend in the files what can safely be mended.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Say nothing of this rule; may be repeated.")] = None,
+) -> int:
+    """Check documents without running them. Exits with 2 if something is wrong; warnings are told and do no harm."""
+    return lint_files(files, templates=template or (), resources=resource or (), strict=strict, form=form, fix=fix, ignore=ignore or ())
+
+
+def schema(kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only documents of this kind.")] = None) -> int:
+    """Print the JSON Schema of documents, for editors: strict, with descriptions."""
+    typer.echo(schema_text(kind), nl=False)
+    return 0
+
+
+def convert(
+    files: Files,
+    to: Annotated[
+        Delimiters | None, typer.Option("--to", help="How tags are written: braces {{...}} or angles <<...>>; without it they stay.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", "-w", help="Change the files instead of printing.")] = False,
+) -> int:
+    """Rewrite documents with the newest names of fields, and with other delimiters. Comments and layout stay."""
+    return convert_files(files, to=to, write=write)
+
+
+def graph(
+    file: File,
+    output: Annotated[Notation, typer.Option("--output", "-o", help="What is printed.")] = Notation.MERMAID,
+    entrypoint: Annotated[str, typer.Option(metavar="TEMPLATE", help="Begin with this template.")] = "",
+) -> int:
+    """Draw a workflow: what calls what, in which order, under which condition."""
+    typer.echo(picture(file, output, entrypoint), nl=False)
+    return 0
+
+
+def generate(
+    file: Annotated[str, typer.Argument(metavar="RUN", help="A workflow with its status, as `run --output` or kubectl wrote it.")],
+    workflow: Annotated[
+        str, typer.Option(metavar="PATH", help="What the test loads; without it the workflow is written into the test.")
+    ] = "",
+) -> int:
+    """Write a test from a past run: what every node did as facts, what came of it as assertions. Goes to standard output."""
+    typer.echo(test_file(file, workflow), nl=False)
+    return 0
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> int:
+    """Print the script that completes commands and options; put it where your shell looks for such."""
+    typer.echo(completion_script(shell.value))
+    return 0
+
+
+__all__ = ["register"]

@@ -1,0 +1,46 @@
+"""``lint_document``: all problems of one document in the order of its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowcore.errors import Problem
+from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.lint.conditions import doubtful_conditions
+from flowcore.lint.splicing import spliced_values
+from flowcore.lint.usage import unread_parameters, unused_templates
+from flowcore.manifests import Document
+from flowcore.plan.validate import validate
+from flowcore.plan.validate_documents import Documents
+
+
+def lint_document(document: Document, *, catalog: Documents | None = None) -> list[Problem]:
+    """Everything that is wrong or doubtful, with file and line. ``catalog`` holds what the document refers to."""
+    found = list(document.problems)
+    if document.model is not None:
+        found += [document.placed(problem) for problem in validate(document.model, catalog=catalog, lint=True)]
+        found += [document.placed(problem) for problem in _doubts(document)]
+    return sorted(found, key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0, problem.severity))
+
+
+def _doubts(document: Document) -> Iterator[Problem]:
+    path, spec = _spec(document)
+    if document.kind == "WorkflowEventBinding" or not spec:
+        return
+    shared = document.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate")
+    if not shared:
+        yield from unused_templates(spec, path)
+    yield from unread_parameters(spec, path, shared=shared)
+    yield from doubtful_conditions(spec, path)
+    yield from spliced_values(spec, path)
+
+
+def _spec(document: Document) -> tuple[str, JsonObject]:
+    """The workflow's spec, and where it stands."""
+    spec = object_of(document.json, "spec")
+    if text_of(document.json, "kind") == "CronWorkflow":
+        return "spec.workflowSpec", object_of(spec, "workflowSpec")
+    return "spec", spec
+
+
+__all__ = ["lint_document"]
