@@ -90,11 +90,26 @@ def pass_deadline(turn: Turn) -> None:
             continue
         if node.type is NodeType.SUSPEND or node.phase is Phase.PENDING:
             _fail(turn, node, times.DEADLINE)
-        elif node.type is NodeType.POD or node.type in (NodeType.HTTP, NodeType.PLUGIN):
-            _stop_pod(turn, node, times.DEADLINE)
+        elif node.type in (NodeType.POD, NodeType.HTTP, NodeType.PLUGIN):
+            if node.id not in turn.state.stopping:
+                _stop_pod(turn, node, times.DEADLINE)
         elif node.type is NodeType.RETRY:
             turn.state.touch(node)
     turn.state.root_dirty = True
+
+
+def end_late_comers(turn: Turn) -> None:
+    """Suspend nodes and nodes that wait at a gate have failed at once if they were made when the run was to end already."""
+    stopped, late = turn.run.shutdown is not Shutdown.NONE, times.deadline_passed(turn)
+    if not stopped and not late:
+        return
+    for node in [turn.row(id_) for id_ in turn.changed]:
+        if node.phase.fulfilled or (node.type is not NodeType.SUSPEND and node.waiting is None):
+            continue
+        if late and not rules.is_part_of_exit_handler(node, turn.state.nodes):
+            _fail(turn, node, times.DEADLINE)
+        elif stopped and _must_end(turn, node):
+            _end(turn, node)
 
 
 def suspend_run(turn: Turn) -> None:
@@ -213,6 +228,7 @@ __all__ = [
     "active_suspends",
     "check_resume",
     "check_set",
+    "end_late_comers",
     "pass_deadline",
     "read_selector",
     "resume",

@@ -119,6 +119,7 @@ class Engine:
             state.wait_for_slot = False
             if state.root_dirty or state.blocked:
                 whole.operate(self._executing, turn)
+                control.end_late_comers(turn)
             if state.run.phase.completed:
                 return
             if not turn.progressed and not whole.fail_if_stuck(turn):
