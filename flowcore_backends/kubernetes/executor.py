@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Unpack
 
 from anyio import to_thread
@@ -22,7 +20,7 @@ from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
 from flowcore_backends.kubernetes.cluster import Cluster
 from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
-from flowcore_backends.kubernetes.pod_run import PodRun
+from flowcore_backends.kubernetes.pod_run import PodRun, Scratch
 from flowcore_backends.kubernetes.resources import ResourceRun
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import RouterExecutor, kind_of
@@ -113,13 +111,11 @@ class KubernetesExecutor:
             cluster.active -= 1
 
     @asynccontextmanager
-    async def _scratch(self, context: RunContext) -> AsyncIterator[Path]:
-        """A folder for what comes from and goes to the pod."""
-        around = context.folder / "kubernetes" if context.folder is not None else None
-        if around is not None:
-            around.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="pod-", dir=around))
+    async def _scratch(self, context: RunContext) -> AsyncIterator[Scratch]:
+        """A folder for what comes from and goes to the pod, made when it is first needed."""
+        scratch = Scratch(context.folder / "kubernetes" if context.folder is not None else None)
         try:
-            yield folder
+            yield scratch
         finally:
-            await asyncio.shield(to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True)))
+            if scratch.made is not None:
+                await asyncio.shield(to_thread.run_sync(partial(shutil.rmtree, scratch.made, ignore_errors=True)))

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,16 +32,21 @@ class PackedInputs:
     file: Path | None = None
 
 
-async def pack_inputs(invocation: Invocation, context: RunContext, options: KubernetesOptions, folder: Path) -> PackedInputs:
-    """Load the inputs into ``folder`` and pack them. Raises ArtifactError, and ExecutorError for large ones where exec may not be used."""
+async def pack_inputs(
+    invocation: Invocation, context: RunContext, options: KubernetesOptions, make_folder: Callable[[], Path]
+) -> PackedInputs:
+    """Load the inputs and pack them, in the folder that ``make_folder`` makes if there are any. Raises ArtifactError, and ExecutorError for large ones where exec may not be used."""
+    script, artifacts = invocation.body.get("script"), staging.input_artifacts(invocation)
+    if not artifacts and not isinstance(script, dict):
+        return PackedInputs()
+    folder = make_folder()
     placed: list[PlacedInput] = []
     members: list[tuple[str, Path]] = []
-    for number, artifact in enumerate(staging.input_artifacts(invocation)):
+    for number, artifact in enumerate(artifacts):
         place = folder / f"in-{number}"
         if artifact.path and await staging.place_input(artifact, place, context):
             placed.append(PlacedInput(str(number), artifact.path))
             members.append((str(number), place))
-    script = invocation.body.get("script")
     if isinstance(script, dict):
         members.append((SCRIPT, await to_thread.run_sync(_written, script, folder / SCRIPT)))
     if not members:

@@ -106,7 +106,7 @@ async def collect(folder: Path, invocation: Invocation, context: RunContext, lay
     found = Collected()
     if layout.capture:
         found.result = (await to_thread.run_sync(_tail, folder / "result")).removesuffix("\n")
-    found.progress = _progress(folder / "progress")
+    found.progress = progress_of(await to_thread.run_sync(_read, folder / "progress"))
     numbers = {path: number for number, path in enumerate(layout.outputs)}
     places: dict[str, Path | None] = {}
     for name, path in staging.output_parameter_files(invocation).items():
@@ -160,6 +160,10 @@ def _parameter(place: Path, path: str) -> str:
         os.close(opened)
 
 
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
+
+
 def _tail(file: Path) -> str:
     if not file.exists():
         return ""
@@ -168,10 +172,8 @@ def _tail(file: Path) -> str:
         return opened.read().decode("utf-8", "replace")
 
 
-def _progress(file: Path) -> str | None:
-    """``N/M``, if the file holds that."""
-    if not file.exists():
-        return None
-    text = file.read_bytes()[:64].decode("utf-8", "replace").strip()
+def progress_of(content: bytes) -> str | None:
+    """``N/M``, if the content is that."""
+    text = content[:64].decode("utf-8", "replace").strip()
     done, _, total = text.partition("/")
     return text if done.isdigit() and total.isdigit() and int(done) <= int(total) and int(total) > 0 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,12 +35,29 @@ _SECONDS_FOR_LOGS = 5.0
 _QUOTA_PAUSE, _LONGEST_QUOTA_PAUSE = 0.5, 15.0
 
 
-class PodRun:
-    """One run of one invocation in the scratch folder ``folder``."""
+class Scratch:
+    """A folder that is made when it is first needed: most pods need none."""
 
-    def __init__(self, invocation: Invocation, context: RunContext, report: Reporter, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, around: Path | None) -> None:
+        self._around = around
+        self.made: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        if self.made is None:
+            if self._around is not None:
+                self._around.mkdir(parents=True, exist_ok=True)
+            self.made = Path(tempfile.mkdtemp(prefix="pod-", dir=self._around))
+        return self.made
+
+
+class PodRun:
+    """One run of one invocation; files go through ``scratch``."""
+
+    def __init__(self, invocation: Invocation, context: RunContext, report: Reporter, cluster: Cluster, scratch: Scratch) -> None:
         self._invocation, self._context, self._report = invocation, context, report
-        self._cluster, self._options, self._folder = cluster, cluster.options, folder
+        self._cluster, self._options, self._scratch = cluster, cluster.options, scratch
         self._namespace = cluster.options.namespace or invocation.namespace
         self._layout = capture.layout_of(invocation, cluster.options)
         self._objects = cluster.run_objects(context)
@@ -54,12 +72,16 @@ class PodRun:
         self._result: Tail | None = None
         self._view = PodView({}, self._layout.mains)
 
+    @property
+    def _folder(self) -> Path:
+        return self._scratch.folder
+
     async def run(self) -> Outcome:
         """Run to the end. Raises ExecutorError and ArtifactError for what is not the commands' fault."""
         name = self._invocation.pod_name
         self._followed = self._watch.follow(name)
         try:
-            packed = await pack_inputs(self._invocation, self._context, self._options, self._folder)
+            packed = await pack_inputs(self._invocation, self._context, self._options, lambda: self._folder)
             if not await self._create(packed):
                 return Outcome(phase=Phase.FAILED)  # the engine knows why it was stopped
             outcome = await self._judge(await self._wait(packed))
@@ -144,20 +166,7 @@ class PodRun:
                 await outputs.upload(self._cluster.api, self._namespace, self._invocation.pod_name, packed.file)
             if self._stop.is_set():
                 await self._delete()
-            await self._change()
-
-    async def _change(self, seconds: float | None = None) -> bool:
-        """Wait for the next change of the pod; also returns when the work is stopped for the first time."""
-        assert self._followed is not None
-        if self._stop.is_set() or seconds is not None:
-            return await self._followed.change(seconds)
-        changed, stopped = asyncio.ensure_future(self._followed.change()), asyncio.ensure_future(self._stop.wait())
-        try:
-            done, _ = await asyncio.wait((changed, stopped), return_when=asyncio.FIRST_COMPLETED)
-            return changed in done and changed.result()
-        finally:
-            changed.cancel()
-            stopped.cancel()
+            await self._followed.change()
 
     def _look(self) -> None:
         assert self._followed is not None
@@ -187,6 +196,8 @@ class PodRun:
         """Have the pod end, at the latest after ``grace``."""
         self._grace = max(1, math.ceil(grace.total_seconds()))
         self._stop.set()
+        if self._followed is not None:
+            self._followed.poke()
 
     async def _delete(self) -> None:
         """Delete the pod once; what never started needs no grace."""
@@ -276,10 +287,10 @@ class PodRun:
         if self._layout.hands_over:
             await self._await(lambda view: view.note() is not None or not view.holder_runs, _SECONDS_FOR_NOTE)
         note = self._view.note()
+        if not self._layout.hands_over:
+            return Collected(progress=outputs.progress_of((note or {}).get("progress", b"")))
         if note is not None:
             outputs.keep(note, self._folder)
-        elif not self._layout.hands_over:
-            return Collected()
         elif not self._view.holder_runs:
             raise ExecutorError("outputs lost: the container that held them is gone")
         else:
@@ -344,7 +355,7 @@ class PodRun:
             await asyncio.wait(self._logs.values(), timeout=_SECONDS_FOR_LOGS)
         if self._result is not None:
             found.result = self._result.text
-        for container in self._logs:
+        for container in self._logs if self._scratch.made is not None else ():
             await outputs.collect_log(self._folder / f"log-{container}", container, self._invocation, self._context, found)
 
 

@@ -54,6 +54,10 @@ class Followed:
         self.error = error
         self._changed.set()
 
+    def poke(self) -> None:
+        """Wake whoever waits for a change."""
+        self._changed.set()
+
     async def change(self, seconds: float | None = None) -> bool:
         """Wait until something changed since the last call, at most so long. Raises what made watching impossible."""
         try:
