@@ -55,7 +55,7 @@ async def test_results_flow_from_pod_to_pod(tmp_path: Path) -> None:
             "all",
             "all(0)",
         }
-        assert result.node("all").inputs == {"parameters": [{"name": "x", "value": '["2","4","6"]'}]}
+        assert result.node("all").inputs == {"parameters": [{"name": "x", "value": "[2,4,6]"}]}
         assert len(kube.objects("pods")) == 5
         assert kube.most_watches == 1
 
