@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flowcore.errors import ExpressionError, UsageError
-from flowcore.jsontypes import object_of, text_of
 from flowcore.language.depends import parse_depends
 from flowcore.models import DAGTask, Template, TemplateCall, WorkflowSpec
+from flowcore.models import Sequence as Sequence_
 
 _DEEPEST, _MOST = 6, 600
 
@@ -149,8 +149,14 @@ def _notes(call: TemplateCall) -> Iterator[str]:
     elif call.with_param:
         yield f"for each of {call.with_param}"
     elif call.with_sequence is not None:
-        sequence = object_of({"sequence": call.with_sequence.to_json()}, "sequence")
-        yield f"for each number {text_of(sequence, 'start') or sequence.get('start', 0)} ... {sequence.get('end', sequence.get('count'))}"
+        yield _numbers(call.with_sequence)
+
+
+def _numbers(sequence: Sequence_) -> str:
+    start = sequence.start or "0"
+    if sequence.count is not None:
+        return f"{sequence.count} times" if sequence.start is None else f"{sequence.count} times, from {start}"
+    return f"for each number {start} ... {sequence.end}"
 
 
 __all__ = ["Box", "Edge", "Graph", "graph_of"]

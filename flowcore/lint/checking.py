@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flowcore.errors import Problem
 from flowcore.jsontypes import JsonObject, object_of, text_of
@@ -18,9 +19,20 @@ def lint_document(document: Document, *, catalog: Documents | None = None) -> li
     """Everything that is wrong or doubtful, with file and line. ``catalog`` holds what the document refers to."""
     found = list(document.problems)
     if document.model is not None:
-        found += [document.placed(problem) for problem in validate(document.model, catalog=catalog, lint=True)]
-        found += [document.placed(problem) for problem in _doubts(document)]
+        refused = validate(document.model, catalog=catalog, lint=True)
+        found += [document.placed(problem) for problem in _merged(refused, list(_doubts(document)))]
     return sorted(found, key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0, problem.severity))
+
+
+def _merged(refused: list[Problem], doubts: list[Problem]) -> list[Problem]:
+    """Both; a condition that is refused because of missing quotes is told once, in the words that say so."""
+    broken = {problem.path for problem in refused if problem.rule == "when" and problem.severity == "error"}
+    unquoted = {problem.path for problem in doubts if problem.rule == "unquoted-when"} & broken
+    hardened = [
+        replace(problem, severity="error") if problem.path in unquoted and problem.rule == "unquoted-when" else problem
+        for problem in doubts
+    ]
+    return [problem for problem in refused if problem.rule != "when" or problem.path not in unquoted] + hardened
 
 
 def _doubts(document: Document) -> Iterator[Problem]:

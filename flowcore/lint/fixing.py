@@ -46,6 +46,8 @@ def _renamed(lines: list[str], problem: Problem) -> bool:
     if match is None or number is None or problem.path.rpartition(".")[2] != match[2]:
         return False
     lead, key, gap, value, comment = match[1], match[2], match[3], match[4], match[5] or ""
+    if value.startswith("#"):
+        value, comment = "", f"{gap}{value}{comment}"
     end = lines[number][len(lines[number].rstrip("\r\n")) :]
     if value:
         if value.startswith(("&", "|", ">")):
