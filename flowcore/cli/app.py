@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from flowcore.cli.cleaning import remove_leftovers
+from flowcore.cli.documents import register
 from flowcore.cli.execution import Order, carry_out
 from flowcore.cli.inputs import saved_workflow
-from flowcore.cli.linting import lint_files
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import exits_cleanly
 from flowcore.cli.summary import described
@@ -97,13 +97,6 @@ def run(
 
 @app.command()
 @exits_cleanly
-def lint(files: Files, template: Templates = None, resource: Resources = None, strict: Strict = False) -> int:
-    """Check documents without running them. Exits with 2 if something is wrong."""
-    return lint_files(files, templates=template or (), resources=resource or (), strict=strict)
-
-
-@app.command()
-@exits_cleanly
 def get(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A workflow with its status, as `run --output` or kubectl wrote it; - is standard input.")
@@ -140,5 +133,7 @@ def version() -> int:
     typer.echo(f"flowcore {version_of('flowcore')}")
     return 0
 
+
+register(app)
 
 __all__ = ["app"]
