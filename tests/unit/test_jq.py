@@ -138,6 +138,25 @@ def test_times(program: str, result: object) -> None:
     assert jq.run(program, 1425599507) == [result]
 
 
+@pytest.mark.parametrize(
+    "program, numbers",
+    [
+        ("j0, j1, jn(2; .)", [0.7651976865579666, 0.44005058574493355, 0.1149034849319005]),
+        ("y0, y1, yn(2; .)", [0.08825696421567696, -0.7812128213002887, -1.6506826068162543]),
+        ("50 | j0, y0", [0.055812327669251746, -0.09806499547007708]),
+        ("0 | j0, j1, y0", [1, 0, -math.inf]),
+        ("-0.5 | j1, y1", [-0.242268457674874, math.nan]),
+        ("infinite | j0, y0", [0, 0]),
+    ],
+)
+def test_bessel_functions(program: str, numbers: list[float]) -> None:
+    assert jq.run(program, 1) == pytest.approx(numbers, rel=1e-14, nan_ok=True)
+
+
+def test_a_slice_of_everything_is_the_list_itself_as_far_as_paths_go() -> None:
+    assert jq.run(".[:2] as $x | path($x[0])", [1, 2]) == [[0]]
+
+
 def test_the_clock_is_the_given_one() -> None:
     with sources(clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)):
         assert jq.run("now | todate", None) == ["2026-01-02T03:04:05Z"]

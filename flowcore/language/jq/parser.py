@@ -34,7 +34,7 @@ from flowcore.language.jq.nodes import (
 from flowcore.language.jq.numbers import parse_number
 
 MAX_SOURCE = 64 * 1024
-MAX_DEPTH = 40
+MAX_DEPTH = 100
 
 # From loose to tight. Operators of one level group to the left, to the right, or not at all.
 _LEVELS: tuple[tuple[frozenset[str], str], ...] = (

@@ -300,6 +300,8 @@ def slice_of(value: Json, begin: Json, end: Json) -> Json:
     if not isinstance(value, (list, str)):
         raise expected_array(value)
     first, last = slice_positions(value, begin, end)
+    if last - first == len(value):
+        return value
     part = value[first:last]
     occupy(part)
     return part
