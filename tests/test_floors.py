@@ -59,7 +59,7 @@ ALLOWED = {
 
 REQUIRED = {"anyio", "pydantic", "pydantic_core", "ruamel", "simpleeval", "tenacity", "annotated_types", "typing_extensions"}
 # The command line and the pytest plugin are what the extras `cli` and `test` are for.
-EXTRAS = {"cli": {"typer", "rich", "click"}, "pytest_plugin": {"pytest"}}
+EXTRAS = {"cli": {"typer", "rich", "click"}, "pytest_plugin": {"pytest"}, "testing": {"pytest"}}
 
 # What a backend has no business with: how a run is planned, driven and shown.
 INNER = {"plan", "runner", "running", "results", "timers", "memory", "cli"}
