@@ -24,7 +24,7 @@ def first_kind(order: int, number: float) -> float:
         return math.nan if number != number else 0.0
     if not number:
         return 0.0 if order else 1.0
-    if number < _NEAR or order >= number and number < 10 * _NEAR:
+    if number < _NEAR or (order >= number and number < 10 * _NEAR):
         return sign * _near(order, number, second=False)
     return sign * _recurred(order, number, _far(0, number)[0], _far(1, number)[0])
 
