@@ -72,7 +72,9 @@ def main_containers(invocation: Invocation, options: KubernetesOptions) -> list[
     body = invocation.body
     if (group := body.get("containerSet")) is not None and isinstance(group, dict):
         shared = objects_of(group, "volumeMounts")
-        containers = [{**one, "volumeMounts": [*objects_of(one, "volumeMounts"), *shared]} for one in objects_of(group, "containers")]
+        containers: list[JsonObject] = [
+            {**one, "volumeMounts": [*objects_of(one, "volumeMounts"), *shared]} for one in objects_of(group, "containers")
+        ]
     elif isinstance(only := body.get("script") or body.get("container"), dict):
         containers = [{**only, "name": MAIN}]
     else:
