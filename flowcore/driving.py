@@ -107,7 +107,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
         namespace=row.namespace,
         uid=row.uid,
         catalog=given.catalog,
-        artifacts=given.artifacts or FolderArtifacts(base / "artifacts"),
+        artifacts=given.artifacts or FolderArtifacts((scratch or state_folder()) / "artifacts"),
         spec=engine.plan.spec,
         folder=given.folder or base / "run",
     )

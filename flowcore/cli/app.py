@@ -9,13 +9,17 @@ from typing import Annotated
 
 import typer
 
+from flowcore.cli import operating, shared_documents
 from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.documents import register
-from flowcore.cli.execution import Order, carry_out
+from flowcore.cli.execution import Order, carry_on, carry_out
 from flowcore.cli.inputs import saved_workflow
+from flowcore.cli.operating import with_runs
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import exits_cleanly
+from flowcore.cli.stored_runs import shown
 from flowcore.cli.summary import described
+from flowcore.errors import UsageError
 from flowcore.status import rows_from_status
 
 app = typer.Typer(
@@ -34,13 +38,17 @@ Templates = Annotated[
 Resources = Annotated[
     list[Path] | None, typer.Option("--resource", metavar="PATH", help="A file or folder of ConfigMaps and Secrets; may be repeated.")
 ]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help="Where runs are recorded: sqlite:///FILE, postgresql://..., or none. Also FLOWCORE_STORE."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings about documents, and outputs that nobody scripted, as errors.")]
 
 
 @app.command()
 @exits_cleanly
 def run(
-    files: Files,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow.")
     ] = None,
@@ -68,43 +76,58 @@ def run(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
     stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What the fake backend answers.")] = None,
+    store: StoreUrl = None,
+    continued: Annotated[
+        str | None,
+        typer.Option("--continue", metavar="NAME", help="Drive on a recorded run whose process has ended; @latest is the newest."),
+    ] = None,
 ) -> int:
     """Run workflows to their end and show them as they go.
 
-    Exits with 0 if all succeeded, 1 if one failed, 2 if something given is wrong. Ctrl-C stops a run (exit handlers still run), twice ends it at once.
+    Runs are recorded in the store (by default a file in your state folder), so that they can be continued, retried and listed. Exits with 0 if all succeeded, 1 if one failed, 2 if something given is wrong. Ctrl-C stops a run (exit handlers still run), twice ends it at once.
     """
-    return carry_out(
-        Order(
-            files=files,
-            parameters=parameter or (),
-            parameter_file=parameter_file,
-            entrypoint=entrypoint,
-            backend=backend,
-            backend_options=backend_option or (),
-            templates=template or (),
-            resources=resource or (),
-            artifacts=artifact or (),
-            output=output,
-            logs=logs,
-            strict=strict,
-            seed=seed,
-            name=name,
-            namespace=namespace,
-            stubs=stubs,
-        )
+    if bool(files) == bool(continued):
+        raise UsageError("name files to run, or a recorded run to --continue" + (", not both" if files else ""))
+    order = Order(
+        files=files or (),
+        parameters=parameter or (),
+        parameter_file=parameter_file,
+        entrypoint=entrypoint,
+        backend=backend,
+        backend_options=backend_option or (),
+        templates=template or (),
+        resources=resource or (),
+        artifacts=artifact or (),
+        output=output,
+        logs=logs,
+        strict=strict,
+        seed=seed,
+        name=name,
+        namespace=namespace,
+        stubs=stubs,
+        store=store,
     )
+    return carry_out(order) if continued is None else carry_on(order, continued)
 
 
 @app.command()
 @exits_cleanly
 def get(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A workflow with its status, as `run --output` or kubectl wrote it; - is standard input.")
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A recorded run (name, id, @latest), or a file with a workflow and its status; - is standard input."
+        ),
     ],
     output: Annotated[Output | None, typer.Option("--output", "-o", help="Print the document instead of the tree.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Only in this namespace.")] = None,
+    store: StoreUrl = None,
 ) -> int:
-    """Show a run from its saved status."""
-    document = saved_workflow(file)
+    """Show a recorded run, or one from a saved status."""
+    if name != "-" and not Path(name).exists() and not Path(name).suffix:
+        shown(with_runs(store, lambda runs: runs.get(name, namespace)), output)
+        return 0
+    document = saved_workflow(name)
     run_row, rows = rows_from_status(document)
     if output is not None:
         write([document], output)
@@ -133,6 +156,9 @@ def version() -> int:
     typer.echo(f"flowcore {version_of('flowcore')}")
     return 0
 
+
+operating.install(app)
+shared_documents.install(app)
 
 register(app)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,23 +16,27 @@ import anyio
 from rich.console import Console
 
 from flowcore.artifacts import FolderArtifacts
-from flowcore.catalogs import MemoryCatalog
+from flowcore.catalogs import FolderCatalog, MemoryCatalog
 from flowcore.cli.backends import executor_named
 from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import tell_problems
+from flowcore.cli.recording import backend_of, keep_settings, kept_settings, make_room, paths_of, settings, usable_store
 from flowcore.cli.screens import LiveScreen, PlainScreen, Screen, with_icons
 from flowcore.cli.summary import described
 from flowcore.clocks import RealClock, VirtualClock
+from flowcore.durable import RunStore
 from flowcore.errors import InvalidWorkflow, UsageError
-from flowcore.jsontypes import Json, JsonObject, object_of, objects_of
+from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
 from flowcore.manifests import Document
 from flowcore.models import Workflow
 from flowcore.nodes import NodeType, Phase, WorkflowPhase
 from flowcore.ports import Clock, Executor
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run
-from flowcore.running import open_run
+from flowcore.running import chosen_name, open_resumed, open_run
+from flowcore.selection import find_run
+from flowcore.stores import open_store, state_folder
 
 _REDRAWN_EVERY = 0.2
 _FIRST, _AGAIN = "stopping: exit handlers still run; once more ends everything at once", "ending everything at once"
@@ -57,6 +62,7 @@ class Order:
     name: str | None = None
     namespace: str | None = None
     stubs: Path | None = None
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class _World:
     artifacts: FolderArtifacts
     parameters: Mapping[str, str]
     console: Console
+    store: RunStore | None = None
     results: list[RunResult] = field(default_factory=list)
 
 
@@ -93,10 +100,55 @@ def carry_out(order: Order) -> int:
             parameters=parameters,
             console=console,
         )
-        anyio.run(_run_all, world, given.workflows, files)
+        anyio.run(_run_recorded, world, given.workflows, files)
     if order.output is not None:
         write([result.to_json() for result in world.results], order.output)
     return 0 if all(result.phase is WorkflowPhase.SUCCEEDED for result in world.results) else 1
+
+
+def carry_on(order: Order, name: str) -> int:
+    """Drive a recorded run on and print what it did; the exit status. Raises FlowError for a run that cannot be continued."""
+    return anyio.run(_carry_on, order, name)
+
+
+async def _carry_on(order: Order, name: str) -> int:
+    store = open_store(order.store)
+    found = (await find_run(store, name, order.namespace)).run
+    if found.phase.completed:
+        raise UsageError(f"run {found.name} has ended ({found.phase}): flowcore retry {found.name} runs it again from where it failed")
+    kept = await kept_settings(store, found.name, found.namespace)
+    catalog = FolderCatalog([*paths_of(kept, "templates"), *paths_of(kept, "resources"), *order.templates, *order.resources])
+    options = options_of(order.backend_options or strings_of(kept, "options"))
+    executor = executor_named(backend_of(kept, order.backend), stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
+    console = Console(stderr=order.output is not None, highlight=False)
+    artifacts = FolderArtifacts(state_folder() / "artifacts")
+    world = _World(order=order, executor=executor, catalog=catalog, artifacts=artifacts, parameters={}, console=console, store=store)
+    clock = _clock_for(executor, order.seed)
+    try:
+        async with open_resumed(
+            found.name, store=store, namespace=found.namespace, executor=executor, catalog=catalog, artifacts=artifacts, clock=clock
+        ) as run:
+            await _watch(run, _screen(world, run, clock))
+            result = await run.result()
+    finally:
+        await store.close()
+    _tell(world, result, clock)
+    if order.output is not None:
+        write([result.to_json()], order.output)
+    return 0 if result.phase is WorkflowPhase.SUCCEEDED else 1
+
+
+async def _run_recorded(world: _World, documents: Sequence[Document], files: Mapping[str, Path]) -> None:
+    """Run all, recorded in the store unless time is virtual."""
+    store = await usable_store(world.order.store, virtual=_clock_for(world.executor, world.order.seed).virtual)
+    if store is None:
+        await _run_all(world, documents, files)
+        return
+    recorded = replace(world, store=store, artifacts=FolderArtifacts(state_folder() / "artifacts"))
+    try:
+        await _run_all(recorded, documents, files)
+    finally:
+        await store.close()
 
 
 async def _run_all(world: _World, documents: Sequence[Document], files: Mapping[str, Path]) -> None:
@@ -106,28 +158,42 @@ async def _run_all(world: _World, documents: Sequence[Document], files: Mapping[
         clock = _clock_for(world.executor, world.order.seed)
         result = await _run_one(world, document, files, clock)
         world.results.append(result)
-        if world.order.output is None:
-            manifest = _with_parameters(result, world.parameters)
-            text = described(manifest, result.row, result.nodes.values(), now=clock.now())
-            world.console.print(with_icons(f"\n{text}"), soft_wrap=True, end="")
+        _tell(world, result, clock)
+
+
+def _tell(world: _World, result: RunResult, clock: Clock) -> None:
+    """Print what became of a run, unless documents are wanted."""
+    if world.order.output is None:
+        manifest = _with_parameters(result, world.parameters)
+        text = described(manifest, result.row, result.nodes.values(), now=clock.now())
+        world.console.print(with_icons(f"\n{text}"), soft_wrap=True, end="")
 
 
 async def _run_one(world: _World, document: Document, files: Mapping[str, Path], clock: Clock) -> RunResult:
-    order = world.order
+    order, store = world.order, world.store
     model = Workflow.model_validate(_with_artifacts(document.json, files))
+    name, namespace = order.name, order.namespace
+    if store is not None:
+        name = name or chosen_name(model, random.Random(order.seed))
+        namespace = namespace or text_of(object_of(document.json, "metadata"), "namespace") or "default"
+        await make_room(store, name, namespace)
     try:
         async with open_run(
             model,
             executor=world.executor,
             parameters=world.parameters,
             entrypoint=order.entrypoint,
-            name=order.name,
-            namespace=order.namespace,
+            name=name,
+            namespace=namespace,
             catalog=world.catalog,
             artifacts=world.artifacts,
+            store=store,
             clock=clock,
             seed=order.seed,
         ) as run:
+            if store is not None:
+                kept = settings(order.backend, order.backend_options, order.templates, order.resources)
+                await keep_settings(store, run.name, run.row.namespace, kept)
             await _watch(run, _screen(world, run, clock))
             return await run.result()
     except InvalidWorkflow as error:
@@ -221,4 +287,4 @@ def _with_parameters(result: RunResult, parameters: Mapping[str, str]) -> JsonOb
     return {**result.manifest, "spec": {**spec, "arguments": {**arguments, "parameters": [*kept, *merged]}}}
 
 
-__all__ = ["Order", "carry_out"]
+__all__ = ["Order", "carry_on", "carry_out"]
