@@ -172,9 +172,9 @@ def started(turn: Turn, node: Node, host: str | None) -> None:
 
 
 def ready(turn: Turn, node: Node, pod_ip: str | None) -> None:
-    """All containers are ready: a daemon is fulfilled by that."""
+    """All containers are ready: a daemon is fulfilled by that, once."""
     frame = turn.state.frames.get(node.id)
-    if not isinstance(frame, LeafFrame) or not frame.processed.body.get("daemon"):
+    if node.daemoned or not isinstance(frame, LeafFrame) or not frame.processed.body.get("daemon"):
         return
     finished = node.finished_at or turn.now
     turn.put(replace(node, phase=Phase.RUNNING, message="", daemoned=True, pod_ip=pod_ip or node.pod_ip, finished_at=finished))
