@@ -57,6 +57,7 @@ class Store:
     oldest: int = 1000  # watches from before cannot be served
     keep: int = 100_000
     waiters: set[asyncio.Event] = field(default_factory=set)
+    uids: set[tuple[str, str]] = field(default_factory=set)  # with the namespace
     on_change: list[Callable[[Event], None]] = field(default_factory=list)
     _names: int = 0
 
@@ -209,6 +210,7 @@ class Store:
         self.version += 1
         made["metadata"] = {**object_of(made, "metadata"), "resourceVersion": str(self.version)}
         self.objects[(resource, namespace, name)] = made
+        self.uids.add((namespace, text_of(object_of(made, "metadata"), "uid")))
         self._tell(Event(self.version, kind, resource, namespace, made, _labels(before) if before is not None else None))
 
     def _remove(self, resource: str, namespace: str, name: str) -> None:
@@ -217,6 +219,7 @@ class Store:
         last = {**gone, "metadata": {**object_of(gone, "metadata"), "resourceVersion": str(self.version)}}
         self._tell(Event(self.version, "DELETED", resource, namespace, last, _labels(gone)))
         uid = object_of(gone, "metadata")["uid"]
+        self.uids.discard((namespace, str(uid)))
         for (kind, place, other), one in list(self.objects.items()):
             owners = objects_of(object_of(one, "metadata"), "ownerReferences")
             if place == namespace and owners and all(owner.get("uid") == uid for owner in owners) and (kind, place, other) in self.objects:
