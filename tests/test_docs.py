@@ -37,7 +37,7 @@ def test_code_that_is_marked_runs(code: str, monkeypatch: pytest.MonkeyPatch, ca
     """As it stands, from the root of the checkout; test functions that it defines pass."""
     monkeypatch.chdir(ROOT)
     names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(code, "page", "exec"), names)
+    exec(compile(code, "page", "exec", dont_inherit=True), names)
     for name, value in names.items():
         if name.startswith("test_"):
             answer = value()

@@ -182,9 +182,9 @@ def anyio_backend():
 
 def test_without_plugins_for_async_tests(play: pytest.Pytester) -> None:
     play.makepyfile(EXIT_HANDLER_TESTS)
-    play.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:xdist").assert_outcomes(
-        passed=3
-    )
+    play.runpytest_inprocess(
+        "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:xdist"
+    ).assert_outcomes(passed=3)
 
 
 @pytest.mark.slow
