@@ -1,0 +1,129 @@
+"""The commands on recorded runs, as users call them; every bad use is one line that says what to do, and exit 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import HELLO, flowcore
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLOWCORE_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("FLOWCORE_STORE", str(tmp_path / "runs.db"))
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> str:
+    path = tmp_path / "hello.yaml"
+    path.write_text(HELLO)
+    return str(path)
+
+
+def submitted_and_run(hello: str) -> None:
+    """One run that has succeeded."""
+    assert flowcore("submit", hello).exit_code == 0
+    done = flowcore("run", "--continue", "hello", "--backend", "fake")
+    assert done.exit_code == 0, done.output
+
+
+def test_submit_continue_and_look(hello: str) -> None:
+    told = flowcore("submit", hello, "-p", "who=moon")
+    assert told.stdout == "hello submitted to namespace default: flowcore serve runs it\n"
+    assert "Pending" in flowcore("list").stdout
+    assert flowcore("run", "--continue", "@latest", "--backend", "fake").exit_code == 0
+    assert flowcore("list", "-o", "name").stdout == "hello\n"
+    assert flowcore("list", "--running", "-o", "name").stdout == ""
+    assert "PROGRESS" in flowcore("list", "-o", "wide").stdout
+    document = json.loads(flowcore("get", "hel", "-o", "json").stdout)
+    assert document["status"]["phase"] == "Succeeded"
+    assert document["spec"]["arguments"]["parameters"][0]["value"] == "moon"
+    assert json.loads(flowcore("list", "-o", "json").stdout)["metadata"]["name"] == "hello"
+    assert flowcore("wait", "hello").stdout.startswith("hello Succeeded")
+    assert flowcore("watch", "hello").exit_code == 0
+    assert flowcore("logs", "hello").exit_code == 0
+
+
+def test_fork_resubmit_retry_and_delete(hello: str) -> None:
+    submitted_and_run(hello)
+    assert flowcore("fork", "hello", "--from-node", "again", "--name", "forked").exit_code == 0
+    assert flowcore("run", "--continue", "forked", "--backend", "fake").exit_code == 0
+    assert flowcore("resubmit", "hello").stdout.startswith("hello-")
+    assert flowcore("retry", "hello", "--restart-successful", "--node-field-selector", "displayName=greet", "-p", "who=moon").exit_code == 0
+    assert flowcore("run", "--continue", "hello", "--backend", "fake").exit_code == 0
+    assert flowcore("delete", "--completed").exit_code == 0
+    assert len(flowcore("list", "-o", "name").stdout.splitlines()) == 1
+
+
+def test_export_and_import(hello: str, tmp_path: Path) -> None:
+    submitted_and_run(hello)
+    (tmp_path / "saved.json").write_text(flowcore("get", "hello", "-o", "json").stdout)
+    assert flowcore("delete", "hello").exit_code == 0
+    assert flowcore("import", str(tmp_path / "saved.json")).stdout == "hello imported (Succeeded)\n"
+    assert "greet" in flowcore("get", "hello").stdout
+
+
+def test_orders_wait_for_whoever_drives_the_run(hello: str) -> None:
+    flowcore("submit", hello)
+    assert "when somebody drives it" in flowcore("suspend", "hello").stdout
+    assert flowcore("stop", "hello").exit_code == 0
+    assert flowcore("terminate", "hello").exit_code == 0
+
+
+def test_templates_and_schedules(tmp_path: Path) -> None:
+    template = HELLO.replace("kind: Workflow", "kind: WorkflowTemplate")
+    spec = HELLO.partition("spec:\n")[2].replace("\n", "\n  ")
+    cron = "apiVersion: argoproj.io/v1alpha1\nkind: CronWorkflow\nmetadata: {name: nightly}\nspec:\n  schedules: ['0 3 * * *']\n"
+    (tmp_path / "template.yaml").write_text(template)
+    (tmp_path / "cron.yaml").write_text(cron + "  workflowSpec:\n  " + spec)
+    assert flowcore("template", "create", str(tmp_path / "template.yaml")).stdout == "WorkflowTemplate/hello created\n"
+    assert "hello" in flowcore("template", "list").stdout
+    assert "kind: WorkflowTemplate" in flowcore("template", "get", "hello").stdout
+    assert flowcore("submit", "--from", "workflowtemplate/hello", "--name", "made").exit_code == 0
+    assert flowcore("run", "--continue", "made", "--backend", "fake").exit_code == 0
+    assert flowcore("cron", "create", str(tmp_path / "cron.yaml")).exit_code == 0
+    assert "0 3 * * *" in flowcore("cron", "list").stdout
+    assert flowcore("cron", "suspend", "nightly").stdout == "nightly suspended\n"
+    assert flowcore("cron", "resume", "nightly").exit_code == 0
+    told = flowcore("cron", "backfill", "nightly", "--start", "2024-01-01T00:00:00Z", "--end", "2024-01-03T12:00:00Z")
+    assert told.stdout == "3 runs submitted: flowcore serve runs them\n"
+    assert flowcore("template", "delete", "hello").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["get", "nothing"], "there is no run 'nothing'"),
+        (["run"], "name files to run"),
+        (["run", "--continue", "@latest"], "there is no run yet"),
+        (["submit"], "name files to submit"),
+        (["submit", "--from", "hello"], "--from workflowtemplate/NAME"),
+        (["delete"], "name runs to delete"),
+        (["fork", "nothing"], "there is no run 'nothing'"),
+        (["node", "set", "x"], "nothing to set"),
+        (["node", "set", "x", "--phase", "Done"], "a node's phase is one of"),
+        (["retry", "x", "-p", "bad"], "write -p name=value"),
+        (["list", "--store", "redis://x"], "there is no store for redis://"),
+        (["cron", "suspend", "x"], "the store has no CronWorkflow 'x'"),
+        (["cron", "backfill", "x", "--start", "soon"], "write a time such as"),
+        (["template", "get", "x"], "the store has no WorkflowTemplate"),
+    ],
+)
+def test_bad_use_is_one_line(arguments: list[str], words: str) -> None:
+    told = flowcore(*arguments)
+    assert told.exit_code == 2
+    assert words in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_orders_to_a_run_that_has_ended(hello: str) -> None:
+    submitted_and_run(hello)
+    for command in ("stop", "terminate", "suspend", "resume"):
+        told = flowcore(command, "hello")
+        assert (told.exit_code, told.stderr) == (2, "flowcore: run hello has ended (Succeeded); it takes no more orders\n")
+    assert "to retry it" in flowcore("retry", "hello").stderr
+    assert "already exists" in flowcore("submit", hello).stderr
+    assert "flowcore retry hello" in flowcore("run", "--continue", "hello").stderr
