@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flowcore.catalogs import MemoryCatalog
 from flowcore.errors import InvalidWorkflow, Problem
+from flowcore.lint import lint_document
 from flowcore.manifests import Document, load_documents
-from flowcore.plan.validate import validate
 
 
 def problems_of(path: Path, together: tuple[Path, ...]) -> list[Problem]:
@@ -18,11 +18,7 @@ def problems_of(path: Path, together: tuple[Path, ...]) -> list[Problem]:
     except InvalidWorkflow as error:
         return list(error.problems)
     catalog = _catalog(together)
-    found = [problem for document in documents for problem in document.problems]
-    for document in documents:
-        if document.model is not None:
-            found += [document.placed(problem) for problem in validate(document.model, catalog=catalog, lint=True)]
-    return found
+    return [problem for document in documents for problem in lint_document(document, catalog=catalog)]
 
 
 @lru_cache(maxsize=4096)
