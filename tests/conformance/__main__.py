@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.corpus import Case, load
+from tests.conformance.floors import raise_floors
 from tests.conformance.playing import LIMIT_SECONDS, play_all
 from tests.conformance.scope import load_rules
 from tests.conformance.scoreboard import Scoreboard
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     _print(board, options)
     if options.json:
         options.json.write_text(json.dumps(board.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.raise_floors:
+        print(f"floors raised: {raise_floors(board.rates())}")
     return 1 if board.failed_cases() else 0
 
 
@@ -39,6 +42,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the result as JSON to this file")
     parser.add_argument("-v", "--verbose", action="store_true", help="print failures in full, and the reasons for what is out of scope")
     parser.add_argument("-q", "--quiet", action="store_true", help="print the board only")
+    parser.add_argument(
+        "--raise-floors", action="store_true", help="record the rates of whole sections as their new floors, where they are higher"
+    )
     parser.add_argument("--limit", type=int, help="play only so many cases")
     parser.add_argument("--level", help="print only the failures of this level")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="processes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flowcore.errors import FlowError
@@ -23,7 +24,7 @@ def play_row(case: Case, functions: Mapping[str, Function]) -> None:
         raise PartMissing(f"no player for the function {name}")
     where = f"{name}({shown(case.data['args'])})"
     try:
-        answer, error = functions[name](case.data["args"]), None
+        answer, error = functions[name](_with_times(case.data["args"])), None
     except FlowError as refused:
         answer, error = {}, refused
     check_error(expect.get("error"), error, where)
@@ -32,6 +33,17 @@ def play_row(case: Case, functions: Mapping[str, Function]) -> None:
     for path, matcher in expect.items():
         if path != "error":
             check(look_up(answer, path), matcher, f"{path} of {where}")
+
+
+def _with_times(value: Any) -> Any:
+    """Arguments with ``{"$now": seconds}`` made into that time."""
+    if isinstance(value, list):
+        return [_with_times(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if value.keys() == {"$now"}:
+        return (datetime.now(UTC) + timedelta(seconds=value["$now"])).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {key: _with_times(item) for key, item in value.items()}
 
 
 def part(module: str, name: str) -> Any:

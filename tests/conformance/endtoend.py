@@ -9,12 +9,14 @@ from typing import Any
 from flowcore.engine.messages import ResumeRequested, ShutdownRequested, SuspendRequested
 from flowcore.errors import FlowError, UsageError
 from flowcore.nodes import Shutdown
+from tests.conformance.answers import part
 from tests.conformance.corpus import Case
+from tests.conformance.crons import Crons
 from tests.conformance.driving import World
 from tests.conformance.fixtures import cluster_documents
 from tests.conformance.inspecting import check_items, node_line
 from tests.conformance.live import Cluster, LiveRun
-from tests.conformance.matchers import check, look_up, matches
+from tests.conformance.matchers import MISSING, check, look_up, matches
 from tests.conformance.podviews import pod_of
 from tests.conformance.simulation import selects
 from tests.conformance.submission import SUFFIX, PlainCatalog, documents_of, submitted
@@ -39,10 +41,10 @@ class EndToEnd:
         if case.data.get("workflow"):
             self.files[""] = case.data["workflow"]
         self.used = next(iter(self.files), "")
-        self.run: LiveRun | None = None
         for setup in case.data.get("setup") or ():
             for document in documents_of(case.text(setup["file"]), kind=setup["kind"]):
                 self.cluster.world.catalog.add(document)
+        self.crons = Crons(self.cluster, self.submit)
 
     def play(self) -> None:
         """Play to the end, or to the first mismatch."""
@@ -58,27 +60,27 @@ class EndToEnd:
 
     def current(self) -> LiveRun:
         """The run that is spoken of."""
-        if self.run is None:
+        if not self.cluster.runs:
             self._from_cron()
-        assert self.run is not None
-        return self.run
+        return self.cluster.runs[-1]
 
     def _from_cron(self) -> None:
         """Without a submission, the runs come from a CronWorkflow that fires."""
-        crons = [document for document in self.cluster.world.catalog.documents if document["kind"] == "CronWorkflow"]
-        if not crons:
+        if not self.crons.documents_now():
             raise OutOfScope("the run is made by a call (of an HTTP API, or of `argo retry` before) that is not part of the case")
-        raise PartMissing("flowcore.service: CronWorkflows that fire")
+        self.cluster.go_on_until(lambda: bool(self.cluster.runs))
 
     def apply(self, file: str) -> None:
         """Put the documents of a file into the cluster; a Workflow is run."""
+        if not (self.case.folder / "e2e" / file).is_file():
+            raise OutOfScope("the document that is applied is not in this corpus folder")
         for document in documents_of(self.case.text(f"e2e/{file}")):
             if document["kind"] == "Workflow":
                 self.submit(document)
             else:
                 self.cluster.world.catalog.add(document)
 
-    def submit(self, document: Mapping[str, Any]) -> None:
+    def submit(self, document: Mapping[str, Any]) -> LiveRun:
         """Start a run, under a name that is still free."""
         made = submitted(document)
         made["metadata"]["name"] = _fitting(made["metadata"]["name"], SUFFIX)
@@ -86,7 +88,7 @@ class EndToEnd:
         if count and not document.get("metadata", {}).get("name"):
             made["metadata"]["name"] += str(count + 1)
         made["metadata"]["uid"] = f"00000000-0000-0000-0000-{len(self.cluster.runs) + 1:012d}"
-        self.run = self.cluster.submit(made)
+        return self.cluster.submit(made)
 
 
 def _fitting(name: str, suffix: str) -> str:
@@ -150,7 +152,7 @@ _UNTIL: dict[str, Callable[[LiveRun], bool]] = {
 def _wait(case: EndToEnd, arguments: Mapping[str, Any], _action: Mapping[str, Any]) -> None:
     until, run = arguments["until"], case.current()
     condition = _UNTIL[until] if isinstance(until, str) else _condition(until)
-    if not case.cluster.go_on_until(lambda: condition(run)):
+    if not case.cluster.go_on_until(lambda: condition(case.current())):
         nodes = [node_line(node) for node in run.nodes()]
         differ({"until": until}, f"{run.phase} ({run.message}) with {nodes}", "it never comes to that")
 
@@ -158,6 +160,8 @@ def _wait(case: EndToEnd, arguments: Mapping[str, Any], _action: Mapping[str, An
 def _condition(until: Mapping[str, Any]) -> Callable[[LiveRun], bool]:
     if "conditions" in until:
         return lambda run: all(_holds(run, condition) for condition in until["conditions"])
+    if "workflows" in until:
+        return lambda run: until["count"] in (len(run.cluster.runs), sum(not one.completed for one in run.cluster.runs))
     if "pod" in until:
         return lambda run: bool(run.invocations)
     raise PartMissing(f"no player for waiting until {shown(until)}")
@@ -186,18 +190,45 @@ def _named(matcher: Any, run: LiveRun) -> Any:
 
 
 def _expect(case: EndToEnd, expect: Mapping[str, Any], _action: Mapping[str, Any]) -> None:
-    if "result" in expect:
-        raise PartMissing(f"nothing gives the result {shown(list(expect['result']))}")
+    for path, matcher in (expect.get("result") or {}).items():
+        check(look_up(_result(case, path), path), matcher, f"result {path}")
+    if not {"workflow", "nodes", "pods"}.intersection(expect):
+        return
     run = case.current()
     wanted = _named(expect, run)
     document, nodes = run.document(), run.nodes()
     for path, matcher in (wanted.get("workflow") or {}).items():
-        value = len(nodes) if path == "nodes.count" else document if path == "document" else look_up(document, path)
+        value = len(nodes) if path == "nodes.count" else look_up(document, path)
+        if path == "document":
+            value = MISSING if run.deleted else document
         check(value, matcher, f"{path} (message: {(document.get('status') or {}).get('message')}; {[node_line(node) for node in nodes]})")
     for one in wanted.get("nodes") or ():
         check_items(nodes, one, "nodes", node_line)
     if "pods" in wanted:
         _expect_pods(run, nodes, wanted["pods"])
+
+
+def _result(case: EndToEnd, path: str) -> dict[str, Any]:
+    crons = case.crons.documents_now()
+    if not path.startswith("cron") or not crons:
+        raise PartMissing(f"nothing gives the result {path}")
+    return {"cron": {**crons[0], "labels": crons[0]["metadata"].get("labels") or {}}, "cronWorkflows": {"items": crons}}
+
+
+def _cron_suspended(on: bool) -> Callable[[EndToEnd, Mapping[str, Any], Mapping[str, Any]], None]:
+    def change(case: EndToEnd, _arguments: Mapping[str, Any], _action: Mapping[str, Any]) -> None:
+        for document in case.crons.documents_now():
+            case.cluster.world.catalog.add({**document, "spec": {**document["spec"], "suspend": on}})
+
+    return change
+
+
+def _wait_for_cron(path: str, matcher: Any) -> Callable[[EndToEnd, Mapping[str, Any], Mapping[str, Any]], None]:
+    def wait(case: EndToEnd, _arguments: Mapping[str, Any], _action: Mapping[str, Any]) -> None:
+        if not case.cluster.go_on_until(lambda: all(matches(look_up(document, path), matcher) for document in case.crons.documents_now())):
+            differ({path: matcher}, case.crons.documents_now(), "it never comes to that")
+
+    return wait
 
 
 def _expect_pods(run: LiveRun, nodes: list[dict[str, Any]], wanted: Mapping[str, Any]) -> None:
@@ -220,10 +251,12 @@ def _command(case: EndToEnd, arguments: Mapping[str, Any], action: Mapping[str, 
     tool, words = arguments["tool"], arguments["args"]
     if tool.endswith(".yaml"):
         _told(action, lambda: case.apply(tool))
-    elif tool == "argo" and words and words[0] in _VERBS:
+    elif tool != "argo":
+        raise OutOfScope("runs a program of the test's machine that looks into a pod")
+    elif words and words[0] in _VERBS:
         _told(action, lambda: _VERBS[words[0]](case, words[1:]))
     else:
-        raise PartMissing(f"no player for the command {tool} {' '.join(words)}")
+        raise PartMissing(f"no player for the command argo {' '.join(words)}")
 
 
 def _told(action: Mapping[str, Any], step: Callable[[], None]) -> None:
@@ -247,9 +280,20 @@ def _argo_submit(case: EndToEnd, words: list[str]) -> None:
         case.apply(words[0])
 
 
+def _argo_retry(case: EndToEnd, _words: list[str]) -> None:
+    run = case.current()
+    if run.drive is None or not run.drive.engine.run.phase.completed:
+        raise UsageError(f"workflow {run.name} has not ended")
+    stored = part("operations", "import_run")(run.document())
+    made = part("operations", "retry")(stored.run, stored.nodes, stored.manifest, now=case.cluster.world.now)
+    case.cluster.runs.remove(run)
+    case.cluster.submit(made.manifest, run=made.run, rows=made.nodes)
+
+
 _VERBS: dict[str, Callable[[EndToEnd, list[str]], None]] = {
     "get": lambda _case, _words: None,
     "logs": lambda _case, _words: None,
+    "retry": _argo_retry,
     "resume": lambda case, _words: case.current().tell(ResumeRequested()),
     "stop": lambda case, _words: case.current().tell(ShutdownRequested(Shutdown.STOP)),
     "submit": _argo_submit,
@@ -264,10 +308,14 @@ _ACTIONS: dict[str, Callable[[EndToEnd, Any, Mapping[str, Any]], None]] = {
     "cluster": _nothing,
     "delete_configmap": _delete_config_map,
     "expect": _expect,
+    "resume_cron_workflow": _cron_suspended(on=False),
     "sleep": _sleep,
     "stop": _shut_down(Shutdown.STOP),
     "submit": _submit,
+    "suspend_cron_workflow": _cron_suspended(on=True),
     "terminate": _shut_down(Shutdown.TERMINATE),
     "wait": _wait,
+    "wait_for_cron_workflow": _wait_for_cron("status.lastScheduledTime", {"present": True}),
+    "wait_for_cron_workflow_completed": _wait_for_cron("status.phase", "Stopped"),
     "workflow": _workflow,
 }

@@ -43,15 +43,36 @@ esac
 _NODE = """#!/bin/sh
 echo 42
 """
+# The shell of small images knows more than this machine's may: [[ ]], RANDOM.
+_SHELL = """#!/bin/sh
+exec bash "$@"
+"""
 _FINE = """#!/bin/sh
 echo "$(basename "$0") $*"
 """
+_SERVICES = (
+    "curl",
+    "git",
+    "influx",
+    "influxd",
+    "nginx",
+    "nc",
+    "nslookup",
+    "ping",
+    "docker",
+    "dockerd-entrypoint.sh",
+    "kubectl",
+    "gnuplot",
+    "apk",
+    "apt-get",
+)
 _PROGRAMS = {
     "sleep": _SLEEP,
     "cowsay": _COWSAY,
     "argosay": _ARGOSAY,
     "node": _NODE,
-    **dict.fromkeys(("curl", "influx", "influxd", "nginx", "nc", "docker", "kubectl", "gnuplot", "apk", "apt-get"), _FINE),
+    "sh": _SHELL,
+    **dict.fromkeys(_SERVICES, _FINE),
 }
 
 

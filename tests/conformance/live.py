@@ -19,7 +19,7 @@ from tests.conformance.outcomes import Rules, killed, outcome_of
 from tests.conformance.podviews import AGENT_TYPES
 
 SECOND = timedelta(seconds=1)
-LONGEST = timedelta(days=2)
+LONGEST = timedelta(hours=12)
 
 
 class LiveRun:
@@ -28,6 +28,7 @@ class LiveRun:
     def __init__(self, cluster: Cluster, document: Mapping[str, Any], **options: Any) -> None:
         self.cluster, self.manifest = cluster, document
         self.refusal = ""
+        self.ended = self.deleted = False
         self.invocations: dict[NodeId, Any] = {}
         self.stopping: set[NodeId] = set()
         self.wakes: dict[NodeId | None, datetime] = {}
@@ -43,7 +44,7 @@ class LiveRun:
 
     def tell(self, event: Event, after: timedelta = timedelta(0)) -> None:
         """Let an event come to the run."""
-        self.cluster.schedule(self, event, after)
+        self.cluster.schedule(self, event, self.cluster.world.now + after)
 
     def handle(self, event: Event) -> None:
         """An event has come."""
@@ -56,8 +57,20 @@ class LiveRun:
             self.invocations.pop(event.node)
         for command in self.drive.handle([event]):
             self._carry_out(command)
-        if self.drive.engine.run.phase.completed:
-            self.cluster.nudge()
+        if self.drive.engine.run.phase.completed and not self.ended:
+            self._end()
+
+    def _end(self) -> None:
+        """Others may have its locks now, and its time to live begins."""
+        assert self.drive is not None
+        self.ended = True
+        self.cluster.nudge()
+        expiry = part("service.expiry", "expires_at")(self.drive.engine.run, self.drive.engine.plan.spec)
+        if expiry is not None:
+            self.cluster.call_at(self._expire, expiry)
+
+    def _expire(self) -> None:
+        self.deleted = True
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Start):
@@ -66,7 +79,7 @@ class LiveRun:
             self._stop(command.node)
         elif isinstance(command, Wake):
             self.wakes[command.node] = command.at
-            self.cluster.schedule_at(self, Woken(command.node), command.at)
+            self.cluster.schedule(self, Woken(command.node), command.at)
         elif isinstance(command, AwaitResume):
             """Somebody has to resume it."""
 
@@ -148,7 +161,8 @@ class Cluster:
     def __init__(self, world: World) -> None:
         self.world = world
         self.runs: list[LiveRun] = []
-        self._queue: list[tuple[datetime, int, LiveRun, Event]] = []
+        self.watchers: list[Callable[[LiveRun], None]] = []
+        self._queue: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
     def submit(self, document: Mapping[str, Any], **options: Any) -> LiveRun:
@@ -157,28 +171,38 @@ class Cluster:
         self.runs.append(run)
         return run
 
-    def schedule(self, run: LiveRun, event: Event, after: timedelta) -> None:
-        """Let ``event`` come to ``run`` after some time."""
-        self.schedule_at(run, event, self.world.now + after)
+    def find(self, name: str) -> LiveRun | None:
+        """The run of that name."""
+        return next((run for run in self.runs if run.name == name), None)
 
-    def schedule_at(self, run: LiveRun, event: Event, at: datetime) -> None:
+    def call_at(self, call: Callable[[], None], at: datetime) -> None:
+        """Let something be done at some time."""
+        heapq.heappush(self._queue, (max(at, self.world.now), next(self._order), call))
+
+    def schedule(self, run: LiveRun, event: Event, at: datetime) -> None:
         """Let ``event`` come to ``run`` at some time."""
-        heapq.heappush(self._queue, (max(at, self.world.now), next(self._order), run, event))
+
+        def come() -> None:
+            run.handle(event)
+            for watcher in self.watchers:
+                watcher(run)
+
+        self.call_at(come, at)
 
     def nudge(self) -> None:
         """A run ended: whoever waits for its locks may go on."""
         for run in self.runs:
             if run.drive is not None and run.drive.waiting:
-                self.schedule(run, Woken(None), timedelta(0))
                 run.wakes[None] = self.world.now
+                self.schedule(run, Woken(None), self.world.now)
 
     def step(self) -> bool:
         """Let the next thing happen; False when nothing will."""
         if not self._queue:
             return False
-        at, _, run, event = heapq.heappop(self._queue)
+        at, _, call = heapq.heappop(self._queue)
         self.world.now = max(self.world.now, at)
-        run.handle(event)
+        call()
         return True
 
     def go_on_until(self, condition: Callable[[], bool]) -> bool:

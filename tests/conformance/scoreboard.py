@@ -27,6 +27,14 @@ class Scoreboard:
             sections.setdefault(case.section, Counter())[verdict.status] += 1
         return sections
 
+    def rates(self) -> dict[str, float]:
+        """The share of passed among the played cases of each section, in per cent, rounded down to a tenth."""
+        rates = {}
+        for name, count in sorted(self.counts().items()):
+            played = count["passed"] + count["failed"]
+            rates[name] = count["passed"] * 1000 // played / 10 if played else 100.0
+        return rates
+
     def failed_cases(self) -> list[tuple[Case, Verdict]]:
         """The failures, in the order of their ids."""
         return [pair for _, pair in sorted(self.verdicts.items()) if pair[1].status == "failed"]

@@ -95,10 +95,15 @@ class Simulated:
         held = [event for event in self.pending if isinstance(event, Finished) and event.node in self.withheld]
         events += [event for event in self.pending if event not in held]
         self.pending = held
+        self._handle([*events, *self._woken()], opened=opened)
+        if woken := self._woken():  # what was due already when the workflow was loaded
+            self._handle(woken, opened=False)
+
+    def _woken(self) -> list[Event]:
         due = [node for node, at in self.wakes.items() if at <= self.world.now]
         for node in due:
             del self.wakes[node]
-        self._handle([*events, *(Woken(node) for node in due)], opened=opened)
+        return [Woken(node) for node in due]
 
     def _handle(self, events: list[Event], *, opened: bool) -> None:
         """Give events to the engine and carry out what it wants; pods that a loaded status speaks of but that are not there were deleted."""
@@ -117,10 +122,9 @@ class Simulated:
 
     def prepare(self) -> None:
         """Merge and resolve; make no nodes."""
-        if self.drive is None:
-            self.operate()
-        if self.refusal:
-            raise InvalidWorkflow(self.refusal)
+        self.ensure_open()
+        assert self.drive is not None
+        part("engine.whole", "prepare")(part("engine.turn", "Turn")(self.drive.engine._state, self.world.now))
 
     def order(self, event: Event) -> None:
         """Give an order of a user to the run, which carries it out at once."""
@@ -248,7 +252,8 @@ class Simulated:
 
     def nodes(self) -> list[dict[str, Any]]:
         """The node table."""
-        return list((self.document().get("status") or {}).get("nodes", {}).values())
+        nodes = (self.document().get("status") or {}).get("nodes") or {}
+        return [{**node, "id": node.get("id") or id_} for id_, node in nodes.items()]
 
     def spec(self) -> dict[str, Any]:
         """The merged spec."""
