@@ -16,7 +16,7 @@ from flowcore.language.cron import Interval, Schedule, parse_schedule
 from flowcore.language.expressions import compile_expression
 from flowcore.language.govaluate import evaluate
 from flowcore.language.scope import Scope
-from flowcore.language.tags import substitute_text
+from flowcore.language.tags import Strictness, substitute_text
 from flowcore.nodes import WorkflowPhase
 from flowcore.status.writing import time_text
 
@@ -70,7 +70,7 @@ def evaluate_when(cron: JsonObject) -> bool:
     if not when:
         return True
     scope = Scope({f"cronworkflow.{key}": cast("JsonObject", value) for key, value in _variables(cron).items()})
-    text = substitute_text(when, scope)
+    text = substitute_text(when, scope, strict=Strictness.ALL)
     result = evaluate(text if isinstance(text, str) else str(text), {})
     if not isinstance(result, bool):
         raise ExpressionError(f"Expected boolean evaluation for '{text}'. Got {result}", source=when)

@@ -78,6 +78,7 @@ _FIELDS = (
     ("entryPoint", "spec", "entrypoint"),
     ("serviceAccount", "spec", "serviceAccountName"),
     ("priority", "spec", "priority"),
+    ("podPriorityClassName", "spec", "podPriorityClassName"),
 )
 
 
