@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flowcore.errors import FlowError
 from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
@@ -75,7 +75,7 @@ class Entry:
     name: str
     body: Compiled[JsonObject]  # all of it but the inputs
     tagged: bool
-    _captured: dict[str, bool] = field(default_factory=dict)
+    _captured: frozenset[str] | None = None
     _text: str | None = None
 
     @property
@@ -96,18 +96,18 @@ class Entry:
 
     def refers_to_result(self, name: str) -> bool:
         """Whether the text of this Steps or DAG template names the result of its step or task ``name`` (argo-semantics 3.9)."""
-        known = self._captured.get(name)
-        if known is None:
-            known = self._captured[name] = self._search(name)
-        return known
+        if self._captured is None:
+            prefix = {"dag": "tasks", "steps": "steps"}.get(self.kind)
+            found = _RESULTS[prefix].finditer(self.text) if prefix else ()
+            self._captured = frozenset(match[1] or match[2] for match in found)
+        return name in self._captured
 
-    def _search(self, name: str) -> bool:
-        prefix = {"dag": "tasks", "steps": "steps"}.get(self.kind, "")
-        if f"{name}.outputs.result" not in self.text and "].outputs" not in self.text:
-            return False
-        plain = rf"{prefix}\.{re.escape(name)}\.outputs\.result"
-        bracket = rf"""{prefix}\[(?:'|\\?"){re.escape(name)}(?:'|\\?")\]\.outputs.result"""
-        return re.search(plain, self.text) is not None or re.search(bracket, self.text) is not None
+
+# The name is looked ahead for, so that one that is found does not hide the next.
+_RESULTS = {
+    prefix: re.compile(rf"""{prefix}(?=\.([^.]+)\.outputs\.result|\[(?:'|\\?")([^'"\\]+)(?:'|\\?")\]\.outputs.result)""")
+    for prefix in ("tasks", "steps")
+}
 
 
 def kind_of(template: JsonObject) -> str:
