@@ -302,7 +302,8 @@ def test_duplicate_keys_are_a_warning_and_with_strict_an_error(tmp_path: Path) -
 
 def test_lint_checks_every_document(hello: str, tmp_path: Path) -> None:
     result = flowcore("lint", hello)
-    assert (result.exit_code, result.stdout) == (0, "1 document: nothing wrong\n")
+    assert (result.exit_code, result.stdout) == (0, "1 document: 0 errors, 1 warnings\n")
+    assert "'other' is never used" in result.stderr
     bad = tmp_path / "bad.yaml"
     bad.write_text(HELLO.replace("template: say", "template: sey"))
     result = flowcore("lint", hello, str(bad))
