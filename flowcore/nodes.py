@@ -7,10 +7,12 @@ follow Argo's rules, so that equal workflows give equal ids on every backend and
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import NewType
 
 from flowcore.jsontypes import JsonObject
@@ -127,6 +129,22 @@ class Node:
     def fulfilled(self) -> bool:
         """Nothing more is waited for: the phase is final, or it is a daemon that is up."""
         return self.phase.fulfilled or (self.daemoned and self.phase is not Phase.PENDING)
+
+
+_read_all = attrgetter(*Node.__slots__)
+_writers: dict[str, Callable[[Node, object], None]] = {name: getattr(Node, name).__set__ for name in Node.__slots__}
+
+
+def changed(row: Node, **changes: object) -> Node:
+    """``row`` with other values, as ``dataclasses.replace`` gives it in three times the time; ``row`` itself if nothing is different."""
+    if all(getattr(row, name) == value for name, value in changes.items()):
+        return row
+    made = object.__new__(Node)
+    for write, value in zip(_writers.values(), _read_all(row), strict=True):
+        write(made, value)
+    for name, value in changes.items():
+        _writers[name](made, value)
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

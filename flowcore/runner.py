@@ -126,6 +126,7 @@ class Run:
         self._questions: dict[NodeId | None, Acquire] = {}
         self._saved_manifest = False
         self._now = world.clock.now()
+        self._seer = world.executor if isinstance(world.executor, ForeseeingExecutor) else None
 
     def __repr__(self) -> str:
         nodes = self._engine.nodes.values()
@@ -341,8 +342,7 @@ class Run:
                 )
 
     def _start(self, invocation: Invocation) -> None:
-        executor = self._world.executor
-        foreseen = executor.foresee(invocation) if isinstance(executor, ForeseeingExecutor) else None
+        foreseen = self._seer.foresee(invocation) if self._seer is not None else None
         if foreseen is None:
             work = self._work[invocation.node] = _Work(invocation, anyio.CancelScope())
             if self._tasks is not None:
@@ -397,8 +397,7 @@ class Run:
             _log.warning("node %s could not be stopped: %s", work.invocation.node_name, error)
 
     def _foresee_resume(self, invocation: Invocation) -> None:
-        executor = self._world.executor
-        foreseen = executor.foresee_resume(invocation) if isinstance(executor, ForeseeingExecutor) else None
+        foreseen = self._seer.foresee_resume(invocation) if self._seer is not None else None
         if foreseen is None:
             return
         at = self._world.clock.now() + foreseen.after

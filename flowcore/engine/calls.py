@@ -14,7 +14,7 @@ from typing import cast
 from flowcore.errors import AbsentOptional, ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
 from flowcore.language.scope import ABSENT, Scope
-from flowcore.language.tags import ALL, LENIENT, STEPS_AND_TASKS, Compiled, compile_tree, pure_reference, substitute
+from flowcore.language.tags import ALL, LENIENT, STEPS_AND_TASKS, Compiled, compile_tree, has_tags, pure_reference, substitute
 from flowcore.language.when import evaluate_when
 from flowcore.nodes import NodeId, Phase
 from flowcore.plan.arguments import ABSENT_ARGUMENT
@@ -102,17 +102,13 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     If ``when`` is already false nothing else is looked at. Raises ExpressionError.
     """
     body: JsonObject = {key: value for key, value in call.items() if key != "hooks"}
-    names = without_artifacts(scope)
     condition = text_of(call, "when")
+    if not has_tags(body):
+        return resolve_artifacts(call, scope) if _may_hold(call, condition) else call
+    names = without_artifacts(scope)
     if condition:
         resolved = substitute(condition, names, strict=STEPS_AND_TASKS)
-        try:
-            proceed = evaluate_when(resolved)
-        except ExpressionError:
-            if not is_loop(call):
-                raise
-            proceed = True
-        if not proceed:
+        if not _may_hold(call, resolved):
             return {**call, "when": resolved}
     marked = mark_absent(object_of(body, "arguments"), scope)
     if marked:
@@ -121,6 +117,18 @@ def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
     if "hooks" in call:
         made["hooks"] = call["hooks"]
     return resolve_artifacts(made, scope)
+
+
+def _may_hold(call: JsonObject, condition: str) -> bool:
+    """Whether a resolved ``when`` holds; that of a loop may be no condition yet. Raises ExpressionError."""
+    if not condition:
+        return True
+    try:
+        return evaluate_when(condition)
+    except ExpressionError:
+        if not is_loop(call):
+            raise
+        return True
 
 
 def mark_absent(arguments: JsonObject, scope: Scope) -> JsonObject:

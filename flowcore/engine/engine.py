@@ -132,6 +132,8 @@ class Engine:
 
     def _apply(self, turn: Turn, event: Event) -> None:
         match event:
+            case Started(node) | Finished(node) | Ready(node) | Progressed(node) | Recalled(node):  # the frequent ones first
+                self._apply_to_node(turn, event, node)
             case Opened():
                 self._open(turn)
             case ShutdownRequested(strategy):
@@ -150,8 +152,6 @@ class Engine:
                     whole.begin_running(turn)
             case Refused(None, message, _, error) if turn.run.phase is WorkflowPhase.PENDING:
                 self._refuse_run(turn, message, error=error)
-            case Started(node) | Ready(node) | Progressed(node) | Finished(node) | Recalled(node):
-                self._apply_to_node(turn, event, node)
             case Woken(node) | Granted(node) | Refused(node) if node is not None:
                 self._apply_to_node(turn, event, node)
             case Woken() | Granted() | Refused():
@@ -195,6 +195,8 @@ class Engine:
                     gates.recalled(turn, node, hit=hit, outputs=outputs)
 
     def _wake(self, turn: Turn, node: Node) -> None:
+        if node.wake_at is None or turn.now < node.wake_at:
+            return
         match node.type:
             case NodeType.SUSPEND:
                 turn.state.touch(node)

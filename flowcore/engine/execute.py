@@ -159,7 +159,8 @@ class Executing:
 def own_scope(turn: Turn, call: Call, entry: Entry) -> Scope:
     """The globals with the names that a node gives itself: node.name, steps.name or tasks.name, pod.name."""
     own: dict[str, Value] = {"node.name": call.name, f"{call.holder.caller}.name": call.holder.caller_name}
-    if entry.is_pod and retry_strategy(turn, entry.json) is None:
+    needed = entry.tagged or "inputs" in entry.json or "volumes" in turn.plan.spec
+    if needed and entry.is_pod and retry_strategy(turn, entry.json) is None:
         own["pod.name"] = name_of_pod(turn, call.name, entry)
     # Steps and DAG bodies are filled in once here and once by Argo in each pass: what changes is left for their steps and tasks.
     return (turn.state.globals if entry.kind in ("steps", "dag") else turn.state.current).child(own)

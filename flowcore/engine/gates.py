@@ -32,8 +32,11 @@ def waiting(turn: Turn, frame: LeafFrame) -> bool:
 
 def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node | None) -> Node | None:
     """Let the node pass (None), or return it as it stands: waiting, or ended by a cache hit. Raises ExpressionError for a bad key."""
-    locks = locks_of(object_of(processed.body, "synchronization"))
-    memoize = object_of(processed.body, "memoize")
+    body = processed.body
+    if "synchronization" not in body and "memoize" not in body:
+        return None
+    locks = locks_of(object_of(body, "synchronization"))
+    memoize = object_of(body, "memoize")
     if not locks and not memoize:
         return None
     id_ = turn.id_of(call.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from flowcore.engine.messages import Command
 from flowcore.jsontypes import JsonObject
 from flowcore.language.scope import Scope
 from flowcore.language.tags import substitute
-from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, node_id
+from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, changed, node_id
 from flowcore.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -184,12 +184,12 @@ class Turn:
         """The children of ``node`` in the order in which they became so."""
         return self.state.children.get(node, [])
 
-    def put(self, row: Node) -> Node:
-        """Replace a row (or add it), and note it as changed."""
+    def put(self, row: Node, *, quietly: bool = False) -> Node:
+        """Replace a row (or add it), and note it as changed; ``quietly`` if nobody needs to look at it for that."""
         state = self.state
         before = state.nodes.get(row.id)
         if before is not None:
-            if before == row:
+            if before is row or before == row:
                 return row
             if self.frozen:
                 raise NotNow
@@ -201,8 +201,9 @@ class Turn:
         elif before is not None and before.daemoned:
             state.daemons.pop(row.id, None)
         self.changed[row.id] = row
-        self.progressed = True
-        state.touch(row)
+        if not quietly:
+            self.progressed = True
+            state.touch(row)
         return row
 
     def create(
@@ -259,7 +260,7 @@ class Turn:
         finished = row.finished_at
         if finished is None and (phase.fulfilled or (row.daemoned and phase is not Phase.PENDING)):
             finished = self.now
-        return self.put(replace(row, phase=phase, message=row.message if message is None else message, finished_at=finished))
+        return self.put(changed(row, phase=phase, message=row.message if message is None else message, finished_at=finished))
 
     def connect(self, parent: NodeId, child: NodeId) -> None:
         """Make ``child`` a child of ``parent``; doing so twice is harmless."""
@@ -269,7 +270,7 @@ class Turn:
         if self.frozen:
             raise NotNow
         self.state.children.setdefault(parent, []).append(child)
-        self.put(replace(row, parents=(*row.parents, parent)))
+        self.put(changed(row, parents=(*row.parents, parent)))
 
     def connect_all(self, parents: Iterable[NodeId], child: NodeId) -> None:
         """Make ``child`` a child of each of ``parents``, in one change of its row."""
@@ -284,7 +285,7 @@ class Turn:
             known[parent] = None
             self.state.children.setdefault(parent, []).append(child)
         if new:
-            self.put(replace(row, parents=tuple(known)))
+            self.put(changed(row, parents=tuple(known)))
 
     def update_run(self, row: RunRow) -> None:
         """Replace the row of the run."""

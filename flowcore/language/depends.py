@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -17,6 +17,7 @@ from flowcore.errors import ExpressionError
 
 _NAMES: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?)\.([A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
 _TOKENS: Final = re.compile(r"\s*(?:(&&|\|\||==|!=|[!()])|([A-Za-z0-9_]+)\s*\.\s*([A-Za-z0-9_]+)|([^\s&|=!()]+|\S))")
+_JOINED: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*(?: *&& *[a-zA-Z][-a-zA-Z0-9]*)*")
 _KEYWORDS: Final = frozenset(
     ("in", "or", "and", "not", "matches", "contains", "startsWith", "endsWith", "let", "if", "else", "true", "false", "nil")
 )
@@ -56,17 +57,22 @@ _Test: TypeAlias = Callable[[Mapping[str, TaskResults]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Depends:
-    """A condition over the results of other tasks. ``tasks`` are those it names, in order; ``loops`` those that must be loops."""
+    """A condition over the results of other tasks. ``tasks`` are those it names, in order; ``loops`` those that must be loops.
+
+    Where it says no more than that each of some tasks went well, ``joined`` has their names, each with the results that count as well.
+    """
 
     text: str
     tasks: tuple[str, ...]
     loops: frozenset[str]
+    joined: tuple[tuple[str, tuple[int, ...]], ...] = field(default=(), compare=False)
 
     def expand(self, continue_on: Mapping[str, ContinueOn | None] | None = None) -> Depends:
         """The same condition with every bare name spelt out, taking the named tasks' own ``continueOn`` into account."""
         chosen = continue_on or {}
         text = _NAMES.sub(lambda match: match[0] if match[1] else expand_name(match[3], chosen.get(match[3])), self.text)
-        return Depends(text, self.tasks, self.loops)
+        joined = tuple((name, _well(chosen.get(name))) for name, _ in self.joined)
+        return Depends(text, self.tasks, self.loops, joined)
 
     def evaluate(self, results: Mapping[str, TaskResults]) -> bool:
         """Whether the task may run, given the results of each of ``tasks``; no tasks at all means yes.
@@ -75,6 +81,8 @@ class Depends:
         """
         if not self.tasks and not self.text.strip():
             return True
+        if self.joined and results.keys() >= set(self.tasks):
+            return all(any(results[name][index] for index in well) for name, well in self.joined)
         test = _compiled(self.text)
         try:
             return test(results)
@@ -97,23 +105,39 @@ def parse_depends(text: str) -> Depends:
         tasks[task] = None
         if result in _ITEM_RESULTS:
             loops.add(task)
-    return Depends(text, tuple(tasks), frozenset(loops))
+    return Depends(text, tuple(tasks), frozenset(loops), _joined(tuple(tasks)) if _JOINED.fullmatch(text) else ())
 
 
 def from_dependencies(names: Iterable[str]) -> Depends:
     """The condition that ``dependencies: [A, B]`` stands for: every one of them, by its bare name."""
     listed = tuple(dict.fromkeys(names))
-    return Depends(" && ".join(listed), listed, frozenset())
+    text = " && ".join(listed)
+    return Depends(text, listed, frozenset(), _joined(listed) if _JOINED.fullmatch(text) else ())
+
+
+def _joined(names: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """What the names, joined by ``&&``, ask for; nothing where the evaluator would trip over one of them."""
+    variables = {evaluated_text(name) for name in names}
+    return tuple((name, _well(None)) for name in names) if len(variables) == len(names) and not variables & _KEYWORDS else ()
+
+
+def _well(continue_on: ContinueOn | None) -> tuple[int, ...]:
+    """The results by which a bare name holds."""
+    return tuple(_RESULT_INDEX[result] for result in _meant(continue_on))
 
 
 def expand_name(name: str, continue_on: ContinueOn | None = None) -> str:
     """What the bare name of a task means: ``(A.Succeeded || A.Skipped || A.Daemoned)``, and more with ``continueOn``."""
+    return "(" + " || ".join(f"{name}.{result}" for result in _meant(continue_on)) + ")"
+
+
+def _meant(continue_on: ContinueOn | None) -> list[str]:
     results = ["Succeeded", "Skipped", "Daemoned"]
     if continue_on is not None and continue_on.error:
         results.append("Errored")
     if continue_on is not None and continue_on.failed:
         results.append("Failed")
-    return "(" + " || ".join(f"{name}.{result}" for result in results) + ")"
+    return results
 
 
 def evaluated_text(text: str) -> str:
@@ -123,7 +147,7 @@ def evaluated_text(text: str) -> str:
 
 def syntax_problem(depends: Depends) -> str | None:
     """Why ``depends`` can never be evaluated, or None when it can."""
-    if not depends.text.strip():
+    if depends.joined or not depends.text.strip():
         return None
     try:
         _compiled(depends.text)

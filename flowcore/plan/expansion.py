@@ -184,6 +184,8 @@ def _description(item: Json) -> str:
 
 def _member_text(value: Json) -> str:
     """What Argo prints for an item: its JSON text, a string without the quotes around it (but escaped as in JSON)."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, RawFloat):
         return value.raw
     text = json_text(value)

@@ -118,9 +118,12 @@ class Plan:
 
     def volume_problem(self, template: JsonObject) -> str:
         """The text of Argo's error if a container mounts a volume that nobody declared; empty if all is well."""
+        mounts = _mounts(template)
+        if not mounts:
+            return ""
         known = {text_of(volume, "name") for volume in [*objects_of(self.spec, "volumes"), *objects_of(template, "volumes")]}
         known |= {text_of(object_of(claim, "metadata"), "name") for claim in objects_of(self.spec, "volumeClaimTemplates")}
-        for mount in _mounts(template):
+        for mount in mounts:
             if text_of(mount, "name") not in known:
                 return f"volume '{text_of(mount, 'name')}' not found in workflow spec"
         return ""
@@ -257,9 +260,12 @@ def _template_spec(documents: Documents, kind: str, name: str, namespace: str | 
 
 def _mounts(template: JsonObject) -> list[JsonObject]:
     """The volume mounts of all containers of a template."""
-    containers = [object_of(template, "container"), object_of(template, "script"), object_of(template, "containerSet")]
-    containers += objects_of(object_of(template, "containerSet"), "containers")
-    containers += objects_of(template, "initContainers") + objects_of(template, "sidecars")
+    containers = [object_of(template, kind) for kind in ("container", "script", "containerSet") if kind in template]
+    if "containerSet" in template:
+        containers += objects_of(object_of(template, "containerSet"), "containers")
+    for kind in ("initContainers", "sidecars"):
+        if kind in template:
+            containers += objects_of(template, kind)
     return [mount for container in containers for mount in objects_of(container, "volumeMounts")]
 
 

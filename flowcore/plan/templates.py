@@ -137,12 +137,17 @@ class Templates:
         self._find = find
         self._defaults = defaults
         self._entries: dict[tuple[Base, str], Entry] = {}
+        self._mentioned: dict[str, tuple[bool, int]] = {}
         self._inline: dict[tuple[Base, str], JsonObject] = {}
         self._inline_entries: dict[int, tuple[JsonObject, Entry]] = {}
 
     def mention(self, text: str) -> bool:
         """Whether ``text`` stands in a referenced template that was looked up so far."""
-        return any(text in entry.text for (base, _), entry in self._entries.items() if base != self._local)
+        known, size = self._mentioned.get(text, (False, 0))
+        if not known and size != len(self._entries):
+            known = any(text in entry.text for (base, _), entry in self._entries.items() if base != self._local)
+            self._mentioned[text] = known, len(self._entries)
+        return known
 
     @property
     def local(self) -> Base:

@@ -17,7 +17,7 @@ from flowcore.engine.turn import Turn
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.language.scope import Scope
 from flowcore.language.tags import substitute
-from flowcore.nodes import Node, NodeId, NodeType, Phase, Shutdown, step_name_of
+from flowcore.nodes import Node, NodeId, NodeType, Phase, Shutdown, changed, step_name_of
 from flowcore.plan.arguments import Processed
 from flowcore.plan.artifacts import KEY_FIELDS, placed
 from flowcore.plan.templates import Base
@@ -38,7 +38,9 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if problem and entry.is_pod:
         raise CallFailed(problem)
     invocation = make_invocation(turn, call, processed, turn.row(node.id))
-    turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=_slim(processed), base=base, begun=True)
+    slim = _slim(processed)
+    if slim.body or call.until is not None:  # the others' rows say all that is needed
+        turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=slim, base=base, begun=True)
     if node.phase is Phase.PENDING:
         times.watch_pending(turn, turn.row(node.id), processed.body)
     _make_members(turn, call, processed, node)
@@ -161,7 +163,8 @@ def _make_members(turn: Turn, call: Call, processed: Processed, node: Node) -> N
 def started(turn: Turn, node: Node, host: str | None) -> None:
     """The work began: the node is Running, and its deadline counts from now."""
     message = "" if node.phase is Phase.PENDING else node.message
-    turn.put(replace(node, phase=Phase.RUNNING, message=message, host_node_name=host or node.host_node_name))
+    row = changed(node, phase=Phase.RUNNING, message=message, host_node_name=host or node.host_node_name)
+    turn.put(row, quietly=not turn.plan.mentions('"hooks":'))  # only hooks ask whether something runs
     for member in turn.children(node.id):
         row = turn.row(member)
         if row.type is NodeType.CONTAINER and row.phase is Phase.PENDING:
@@ -190,7 +193,7 @@ def ended(turn: Turn, node: Node, outcome: Outcome) -> None:
         made.pop("exitCode", None)
     progress = outcome.progress or node.progress
     turn.put(
-        replace(
+        changed(
             node,
             phase=phase,
             message=message,
