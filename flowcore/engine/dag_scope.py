@@ -61,6 +61,7 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         dependencies=dependencies,
         dependents=dependents,
         logic=logic,
+        ids={name: turn.id_of(f"{node.name}.{name}") for name in tasks},
         inline_loops=frozenset(name for name, task in tasks.items() if task.get("inline") is not None and is_loop(task)),
     )
 
@@ -99,12 +100,12 @@ def _visit_order(targets: list[str], dependencies: Mapping[str, tuple[str, ...]]
 def scope_of_task(turn: Turn, frame: DagFrame, name: str) -> Scope:
     """What a task sees: the DAG's inputs, and the outputs of those ancestors that its text names. Raises ExpressionError."""
     scope = frame.inputs.child()
-    task = frame.tasks[name]
-    wanted = referenced_names(compact(task), "tasks")
-    ancestors = _ancestors(frame, name, wanted)
+    if name not in frame.wanted:
+        frame.wanted[name] = referenced_names(compact(frame.tasks[name]), "tasks")
+    wanted = frame.wanted[name]
     if frame.inline_loops:
         _require_templates(turn, frame, name)
-    for ancestor in ancestors:
+    for ancestor in _ancestors(frame, name, wanted) if wanted is None or wanted else ():
         _add(turn, frame, scope, ancestor)
     return scope
 
@@ -112,7 +113,7 @@ def scope_of_task(turn: Turn, frame: DagFrame, name: str) -> Scope:
 def _require_templates(turn: Turn, frame: DagFrame, name: str) -> None:
     # Argo looks the template of each ancestor's group up by what its node records; that of an inline template records none.
     for ancestor in frame.inline_loops.intersection(_ancestors(frame, name, None)):
-        node = turn.by_name(f"{turn.row(frame.node).name}.{ancestor}")
+        node = turn.get(frame.ids[ancestor])
         if node is not None and node.type is NodeType.TASK_GROUP:
             raise ExpressionError("failed to get a template")
 
@@ -128,7 +129,7 @@ def scope_of_outputs(turn: Turn, frame: DagFrame) -> Scope:
 
 
 def _add(turn: Turn, frame: DagFrame, scope: Scope, name: str) -> None:
-    node = turn.by_name(f"{turn.row(frame.node).name}.{name}")
+    node = turn.get(frame.ids[name])
     if node is None:
         return
     if node.type is NodeType.TASK_GROUP:

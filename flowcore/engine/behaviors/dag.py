@@ -42,18 +42,20 @@ class DagRunning:
         frame = build_frame(turn, call, base, processed, node)
         turn.state.frames[node.id] = frame
         for name in frame.order:
-            existing = turn.by_name(f"{node.name}.{name}")
-            if existing is not None:
-                self._note(frame, name, existing.id)
-            self._nominate(frame, name)
+            if turn.get(frame.ids[name]) is not None:
+                self._note(frame, name, frame.ids[name])
+                self._nominate(frame, name)
+            elif not frame.dependencies[name]:
+                self._nominate(frame, name)
         return self.advance(turn, frame)
 
     def advance(self, turn: Turn, frame: Frame) -> Node:
         """Look at what changed, then start what may start; give the verdict when nothing is open."""
         assert isinstance(frame, DagFrame)
         for child in turn.state.dirty.pop(frame.node, {}):
-            if child in frame.task_of:
-                self._nominate(frame, frame.task_of[child])
+            name = frame.task_of.get(child)
+            if name is not None and not self._is_working(turn, frame, name, child):
+                self._nominate(frame, name)
         try:
             blocked = self._visit(turn, frame)
         except CallFailed as error:
@@ -65,6 +67,11 @@ class DagRunning:
         if blocked:
             limits.block(turn, frame.node)
         return self._assess(turn, frame)
+
+    def _is_working(self, turn: Turn, frame: DagFrame, name: str, child: NodeId) -> bool:
+        """Whether a task is a leaf that its executor works on and nothing else: there is nothing to be done about it."""
+        row = turn.row(child)
+        return not row.fulfilled and child not in turn.state.frames and not row.type.composite and "hooks" not in frame.tasks[name]
 
     def _visit(self, turn: Turn, frame: DagFrame) -> bool:
         """Look at each candidate, dependencies first; whether some wait for a free slot."""
@@ -87,10 +94,10 @@ class DagRunning:
 
     def _look_at(self, turn: Turn, frame: DagFrame, name: str) -> None:
         """Visit one task, in the order of Argo: its hooks, then the task itself, then its exit handler; a target's hooks once more."""
-        node = turn.by_name(self._node_name(turn, frame, name))
+        node = turn.get(frame.ids[name])
         if node is None:
             self._consider(turn, frame, name)
-            node = turn.by_name(self._node_name(turn, frame, name))
+            node = turn.get(frame.ids[name])
             if node is None:
                 return
         else:
@@ -127,9 +134,6 @@ class DagRunning:
 
     # --- one task -----------------------------------------------------------------------------------------------------------------
 
-    def _node_name(self, turn: Turn, frame: DagFrame, name: str) -> str:
-        return f"{turn.row(frame.node).name}.{name}"
-
     def _note(self, frame: DagFrame, name: str, node: NodeId) -> None:
         frame.task_of[node] = name
         frame.unsettled[node] = None
@@ -155,7 +159,7 @@ class DagRunning:
                     self._make(turn, frame, name, Phase.SKIPPED, "Skipped, empty params")
                 else:
                     self._note(frame, name, group)
-                    self._connect(turn, frame, name, group)
+                    turn.connect_all(self._parents(turn, frame, name), group)
                     self._expand(turn, frame, name, group)
                 return
         except ExpressionError as error:
@@ -170,8 +174,8 @@ class DagRunning:
             return True
         results: dict[str, TaskResults] = {}
         for dependency in frame.dependencies[name]:
-            node = turn.by_name(self._node_name(turn, frame, dependency))
-            if node is None or not node.fulfilled or not self._belongings_fulfilled(turn, node):
+            node = turn.get(frame.ids[dependency])
+            if node is None or node.id in frame.unsettled:
                 return None
             results[dependency] = _results(turn, node)
         return logic.evaluate(results)
@@ -182,29 +186,28 @@ class DagRunning:
 
     def _make(self, turn: Turn, frame: DagFrame, name: str, phase: Phase, message: str) -> None:
         """Make the node of a task that does not run."""
-        node = turn.create(self._call(turn, frame, frame.tasks[name]), NodeType.SKIPPED, phase, message=message)
+        node = turn.create(self._call(turn, frame, name, frame.tasks[name]), NodeType.SKIPPED, phase, message=message)
         self._note(frame, name, node.id)
-        self._connect(turn, frame, name, node.id)
 
-    def _call(self, turn: Turn, frame: DagFrame, task: JsonObject) -> Call:
+    def _call(self, turn: Turn, frame: DagFrame, name: str, task: JsonObject) -> Call:
         return Call(
-            name=self._node_name(turn, frame, text_of(task, "name")),
+            name=f"{turn.row(frame.node).name}.{name}",
             holder=Holder.of(task, caller="tasks"),
             arguments=object_of(task, "arguments"),
             base=frame.base,
             boundary=frame.node,
             owner=frame.node,
+            parents=self._parents(turn, frame, name),
             on_exit=frame.call.on_exit,
         )
 
-    def _connect(self, turn: Turn, frame: DagFrame, name: str, node: NodeId) -> None:
-        """Hang a task below the DAG, or below where its dependencies led to."""
+    def _parents(self, turn: Turn, frame: DagFrame, name: str) -> tuple[NodeId, ...]:
+        """What a task hangs below: the DAG, or where its dependencies led to."""
         names = frame.dependencies[name]
         if not names:
-            turn.connect(frame.node, node)
-            return
-        parents = [turn.by_name(self._node_name(turn, frame, dependency)) for dependency in names]
-        turn.connect_all([leaf for parent in parents if parent is not None for leaf in outbound_nodes(turn, parent.id)], node)
+            return (frame.node,)
+        known = [frame.ids[dependency] for dependency in names if turn.get(frame.ids[dependency]) is not None]
+        return tuple(dict.fromkeys(leaf for parent in known for leaf in outbound_nodes(turn, parent)))
 
     def _start(self, turn: Turn, frame: DagFrame, name: str, task: JsonObject) -> None:
         condition = text_of(task, "when")
@@ -216,7 +219,7 @@ class DagRunning:
         if not proceed:
             self._make(turn, frame, name, Phase.SKIPPED, f"when '{condition}' evaluated false")
             return
-        call = self._call(turn, frame, task)
+        call = self._call(turn, frame, name, task)
         clean = True
         try:
             self.executing.execute(turn, call)
@@ -225,9 +228,8 @@ class DagRunning:
         except CallFailed as error:
             turn.mark(turn.id_of(call.name), Phase.ERROR, f"task '{call.name}' errored: {error.message}")
             clean = False
-        node = turn.row(turn.id_of(call.name))
+        node = turn.row(frame.ids[name])
         self._note(frame, name, node.id)
-        self._connect(turn, frame, name, node.id)
         if clean:
             self._run_exit_handler(turn, frame, name, turn.row(node.id))
 
@@ -244,7 +246,7 @@ class DagRunning:
                 self.executing.go_on_deeper(turn, known, node)
             elif node.id in turn.state.unopened:
                 task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name))
-                self.executing.execute(turn, self._call(turn, frame, task))
+                self.executing.execute(turn, self._call(turn, frame, name, task))
         except LimitReached:
             pass
         except (CallFailed, ExpressionError) as error:
@@ -317,7 +319,7 @@ class DagRunning:
 
     def _exit_handlers_running(self, turn: Turn, frame: DagFrame) -> bool:
         for name in frame.targets:
-            handler = turn.by_name(hooks.exit_name(self._node_name(turn, frame, name)))
+            handler = turn.by_name(hooks.exit_name(f"{turn.row(frame.node).name}.{name}"))
             if handler is not None and not handler.fulfilled:
                 return True
         return False
@@ -325,7 +327,7 @@ class DagRunning:
     def _verdict(self, turn: Turn, frame: DagFrame) -> Phase:
         dag = object_of(frame.processed.body, "dag")
         groups: dict[NodeId, Phase] = {}
-        ids = {turn.id_of(self._node_name(turn, frame, name)): name for name in frame.targets}
+        ids = {frame.ids[name]: name for name in frame.targets}
         phase = rules.dag_phase(
             turn.children(frame.node),
             list(ids),
@@ -343,7 +345,7 @@ class DagRunning:
     def _succeed(self, turn: Turn, frame: DagFrame) -> Node:
         scope = scope_of_outputs(turn, frame)
         for name in frame.tasks:
-            node = turn.by_name(self._node_name(turn, frame, name))
+            node = turn.get(frame.ids[name])
             if node is not None:
                 outputs.export(turn, node.outputs)
         made = outputs.of_template(frame.processed.body, scope)
@@ -355,7 +357,7 @@ class DagRunning:
         return self._finish(turn, frame)
 
     def _set_outbound(self, turn: Turn, frame: DagFrame) -> None:
-        nodes = (turn.by_name(self._node_name(turn, frame, name)) for name in frame.targets)
+        nodes = (turn.get(frame.ids[name]) for name in frame.targets)
         leaves = [leaf for node in nodes if node is not None for leaf in outbound_nodes(turn, node.id)]
         turn.put(replace(turn.row(frame.node), outbound=tuple(leaves)))
 
