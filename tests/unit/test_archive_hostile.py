@@ -240,7 +240,9 @@ def test_absolute_names_in_zips_stay_below_the_target(cell: Path) -> None:
 # --- damage -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 broken", b"\x1f\x8b\x08\x00 broken", gzip.compress(b"x" * 600, mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", b"PK\x03\x04 broken", b"\x1f\x8b\x08\x00 broken", gzip.compress(b"x" * 600, mtime=0)]
+)
 @pytest.mark.parametrize("archive", [TAR, ZIP])
 def test_what_is_no_archive_is_an_error_of_ours(cell: Path, archive: Archive, content: bytes) -> None:
     (cell / "packed").write_bytes(content)
