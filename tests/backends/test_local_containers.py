@@ -12,8 +12,9 @@ import pytest
 from flowcore.errors import ExecutorError
 from flowcore.nodes import Phase
 from flowcore.ports import Logged
+from flowcore.testing.contract import UID
 from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT
-from tests.backends.contract import UID, invocation
+from tests.backends.contract import invocation
 from tests.backends.local_scene import needs_views, scene, sh
 
 CONFIG: dict[str, Any] = {
