@@ -155,9 +155,9 @@ class Api:
             if error.status not in (NOT_FOUND, CONFLICT):
                 raise
 
-    async def logs(self, container: str) -> AsyncIterator[bytes]:
-        """All output of a container from its beginning, as frames, until its end."""
-        async for data in self._output(container, {"follow": "1", "stdout": "1", "stderr": "1"}):
+    async def logs(self, container: str, *, follow: bool = True) -> AsyncIterator[bytes]:
+        """All output of a container from its beginning, as frames: until its end, or with ``follow`` off what there is by now."""
+        async for data in self._output(container, {"follow": "1" if follow else "0", "stdout": "1", "stderr": "1"}):
             yield data
 
     async def last_output(self, container: str, lines: int) -> AsyncIterator[bytes]:

@@ -23,6 +23,7 @@ _SECONDS_FOR_LAST_OUTPUT = 60.0  # without anything new; a busy engine is slow, 
 _SECONDS_TO_END = 2.0
 _PAUSE = 0.5
 _MUCH, _LAST_LINES = 16 << 20, 1 << 18
+_TOO_MUCH_TO_READ_AGAIN = 64 << 20
 _LONGEST_FALLBACK = 2048
 _COMMANDS_FAULT = ("OCI runtime", "executable file not found", "exec format error", "permission denied", "no such file or directory")
 
@@ -162,10 +163,14 @@ class RunningContainer:
         self._printed = skip
         file = self.log_file.open("ab") if self.log_file is not None else None
         try:
+            write = file.write if file is not None else None
             while True:
-                if await self._relay_once(reporters, over, scope, file.write if file is not None else None):
+                was_over = over.is_set()
+                if await self._relay_once(reporters, over, scope, write):
                     break
                 await anyio.sleep(_PAUSE)
+            if not was_over and self._printed <= _TOO_MUCH_TO_READ_AGAIN:  # engines let go of who follows when a container ends, at times too early
+                await self._relay_once(reporters, over, scope, write, follow=False)
         finally:
             for reporter in reporters.values():
                 reporter.end()
@@ -178,12 +183,14 @@ class RunningContainer:
         over: anyio.Event,
         scope: anyio.CancelScope,
         write: Callable[[bytes], object] | None,
+        *,
+        follow: bool = True,
     ) -> bool:
         """Whether that was all."""
         assert self.identity is not None
         frames, left_out = Frames(framed=not self.plan.model.tty), self._printed
         try:
-            async for data in self._api.logs(self.identity):
+            async for data in self._api.logs(self.identity, follow=follow):
                 if over.is_set():
                     scope.deadline = anyio.current_time() + _SECONDS_FOR_LAST_OUTPUT
                 for stream, piece in frames.feed(data):
