@@ -17,6 +17,7 @@ from flowcore.nodes import Phase
 from flowcore.plan.artifacts import resolve_artifact, resolve_variable, unwrap
 from flowcore.plan.scopes import global_artifacts, global_parameters, scope_with
 
+_EXIT_CODE_0: JsonObject = {"exitCode": "0"}  # shared by most rows there are; rows are never changed in place
 RESULT_LIMIT = 256 * 1024
 
 
@@ -28,6 +29,8 @@ def of_outcome(declared: JsonObject, outcome: Outcome) -> tuple[JsonObject | Non
     """
     if outcome.outputs is not None:
         return outcome.outputs, ""
+    if not declared and outcome.exit_code == 0 and outcome.result is None and not outcome.artifacts:
+        return _EXIT_CODE_0, ""
     outputs: JsonObject = {}
     missing = ""
     parameters, missing = _parameters(objects_of(declared, "parameters"), outcome)

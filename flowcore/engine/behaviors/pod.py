@@ -190,7 +190,7 @@ def ended(turn: Turn, node: Node, outcome: Outcome) -> None:
     made, missing = outputs.of_outcome(object_of(body, "outputs"), outcome)
     phase, message = _judge(turn, node, outcome, missing, daemon=bool(body.get("daemon")))
     if node.type is NodeType.HTTP and made is not None:
-        made.pop("exitCode", None)
+        made = {key: value for key, value in made.items() if key != "exitCode"}
     progress = outcome.progress or node.progress
     turn.put(
         changed(
