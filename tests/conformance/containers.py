@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,20 @@ from tests.conformance.answers import part
 from tests.conformance.outcomes import Rules, outcome_of
 
 SECONDS_PER_CONTAINER = 4.0
+SECONDS_TO_PULL = 5.0
 _CLONED = "cloned-repository"
 _STORED = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "artifactory": "url", "http": "url", "plugin": "key"}
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass
+class Work:
+    """What a pod does. No outcome: it runs until it is stopped."""
+
+    outcome: Outcome | None
+    seconds: float = 1.0
+    progress: list[tuple[float, str]] = field(default_factory=list)  # after so many seconds it says so
+    orders: list[list[str]] = field(default_factory=list)  # the words that Argo's command line was given
 
 
 class Containers:
@@ -42,9 +53,9 @@ class Containers:
         logging.getLogger("flowcore.local").setLevel(logging.ERROR)
         self._folder, self._portal = folder, portal
         programs = images.install(folder)
-        self._naps = folder / "naps"
+        self._naps, self._orders = folder / "naps", folder / "orders"
         self._executor = part_of_backends("local", "LocalExecutor")(
-            environment={"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "NAPS": str(self._naps)},
+            environment={"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "NAPS": str(self._naps), "ORDERS": str(self._orders)},
             commands=images.COMMANDS,
             visible=[folder],
             claims=_Claims(folder / "claims"),
@@ -52,14 +63,22 @@ class Containers:
         self._contexts: dict[str, Any] = {}
         self._runs = 0
 
-    def run(self, invocation: Invocation, catalog: Any, spec: Mapping[str, Any]) -> tuple[Outcome | None, float]:
-        """The outcome, and the seconds it takes; no outcome: it runs until it is stopped."""
-        if not any(invocation.body.get(kind) for kind in ("container", "script", "containerSet", "data")):
-            return outcome_of(invocation, Rules(())), 1.0
-        self._naps.write_text("", encoding="utf-8")
+    def run(self, invocation: Invocation, catalog: Any, spec: Mapping[str, Any]) -> Work:
+        """Let the pod of an invocation do its work."""
+        if _beyond_processes(invocation.body):
+            return Work(outcome_of(invocation, Rules(())))
+        for notes in (self._naps, self._orders):
+            notes.write_text("", encoding="utf-8")
         local = replace(invocation, body=_at_home(invocation.body), inputs=_at_home({"inputs": invocation.inputs or {}})["inputs"])
         outcome = self._portal.call(self._run, local, self._context(invocation, catalog, spec))
-        return _back_in_place(outcome, invocation.body), 1.0 + self._slept()
+        work = Work(_back_in_place(outcome, invocation.body), 1.0 + _pulling(invocation.body))
+        for nap in self._naps.read_text(encoding="utf-8").splitlines():
+            slept, _, progress = nap.partition(" ")
+            if progress:
+                work.progress.append((work.seconds, progress))
+            work.seconds += _seconds(slept)
+        work.orders = [order.split() for order in self._orders.read_text(encoding="utf-8").splitlines()]
+        return work
 
     async def _run(self, invocation: Invocation, context: Any) -> Outcome | None:
         with anyio.move_on_after(SECONDS_PER_CONTAINER):
@@ -86,9 +105,6 @@ class Containers:
                 spec=dict(spec),
             )
         return self._contexts[key]
-
-    def _slept(self) -> float:
-        return sum(_seconds(nap) for nap in self._naps.read_text(encoding="utf-8").splitlines())
 
 
 class _Claims(dict[str, Path]):
@@ -125,6 +141,24 @@ def shared_containers() -> Containers:
     return _shared[0]
 
 
+def _beyond_processes(body: Mapping[str, Any]) -> bool:
+    """Whether a pod is asked for what the simulation has not: Kubernetes' answers, a terminal, a repository on the internet. It is taken to go well."""
+    if not any(body.get(kind) for kind in ("container", "script", "containerSet", "data")):
+        return True
+    artifacts = (body.get("inputs") or {}).get("artifacts") or ()
+    return any(container.get("tty") for container in _containers(body)) or any("git" in artifact for artifact in artifacts)
+
+
+def _pulling(body: Mapping[str, Any]) -> float:
+    """The time it takes to fetch images that must be fetched each time."""
+    return SECONDS_TO_PULL if any(container.get("imagePullPolicy") == "Always" for container in _containers(body)) else 0.0
+
+
+def _containers(body: Mapping[str, Any]) -> list[Any]:
+    listed = [body.get("container"), body.get("script"), *((body.get("containerSet") or {}).get("containers") or ())]
+    return [container for container in listed if container]
+
+
 def _seconds(nap: str) -> float:
     match = re.fullmatch(r"\s*(\d*\.?\d+)([smhd]?)\s*", nap)
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
@@ -147,10 +181,10 @@ def _at_home(body: Mapping[str, Any]) -> dict[str, Any]:
         source["s3"] = {}
     if isinstance(made.get("archiveLocation"), dict):
         _localize(made["archiveLocation"], incoming=False)
-    for container in [made.get("container"), made.get("script"), *((made.get("containerSet") or {}).get("containers") or ())]:
-        if container and container.get("command"):
+    for container in _containers(made):
+        if container.get("command"):
             container["command"] = [_by_name(word) for word in container["command"]]
-        if container and container.get("args"):
+        if container.get("args"):
             container["args"] = [_by_name(str(word)) for word in container["args"]]
     return made
 
@@ -177,10 +211,10 @@ def _localize(artifact: dict[str, Any], *, incoming: bool) -> None:
 
 
 def _key_of(artifact: Mapping[str, Any]) -> str | None:
-    for kind, field in _STORED.items():
+    for kind, key in _STORED.items():
         place = artifact.get(kind)
-        if isinstance(place, Mapping) and place.get(field):
-            return re.sub(r"^\w+://", "", str(place[field])).strip("/")
+        if isinstance(place, Mapping) and place.get(key):
+            return re.sub(r"^\w+://", "", str(place[key])).strip("/")
     return None
 
 

@@ -75,4 +75,6 @@ def _check_end(case: Case, document: dict[str, Any], phases: tuple[str, ...]) ->
     lines = [node_line(node) for node in nodes]
     if any(node["type"] == "Suspend" and node["phase"] == "Running" for node in nodes):
         raise OutOfScope("it waits for somebody who resumes it; only a case could say who")
+    if run.homeless:
+        raise OutOfScope("a pod waits for a machine that no cluster has, in Argo as here")
     differ(phases, f"{run.phase} ({run.message}) with {lines}", case.data["file"])

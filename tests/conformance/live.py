@@ -6,20 +6,42 @@ import heapq
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from flowcore.engine.messages import AwaitResume, Command, Event, Finished, Opened, Outcome, Ready, Start, Started, Stop, Wake, Woken
+from flowcore.engine.messages import (
+    Command,
+    Event,
+    Finished,
+    Opened,
+    Progressed,
+    Ready,
+    ShutdownRequested,
+    Start,
+    Started,
+    Stop,
+    Wake,
+    Woken,
+)
 from flowcore.errors import InvalidWorkflow
-from flowcore.nodes import NodeId, NodeType, Phase
+from flowcore.nodes import NodeId, NodeType, Phase, Shutdown
 from tests.conformance.answers import part
-from tests.conformance.containers import shared_containers
+from tests.conformance.containers import Work, shared_containers
 from tests.conformance.driving import Drive, World, open_run
 from tests.conformance.fixtures import ARTIFACT_DRIVERS
 from tests.conformance.outcomes import Rules, killed, outcome_of
-from tests.conformance.podviews import AGENT_TYPES
+from tests.conformance.podviews import AGENT_TYPES, pod_of
 
 SECOND = timedelta(seconds=1)
 LONGEST = timedelta(hours=12)
+_ARCHITECTURES = ("amd64", "arm64")
+_SYSTEMS = ("linux", "windows")
+MACHINES = {  # the labels of the cluster's machines
+    "kubernetes.io/arch": _ARCHITECTURES,
+    "kubernetes.io/os": _SYSTEMS,
+    "beta.kubernetes.io/arch": _ARCHITECTURES,
+    "beta.kubernetes.io/os": _SYSTEMS,
+}
 
 
 class LiveRun:
@@ -28,7 +50,7 @@ class LiveRun:
     def __init__(self, cluster: Cluster, document: Mapping[str, Any], **options: Any) -> None:
         self.cluster, self.manifest = cluster, document
         self.refusal = ""
-        self.ended = self.deleted = False
+        self.ended = self.deleted = self.homeless = False
         self.invocations: dict[NodeId, Any] = {}
         self.stopping: set[NodeId] = set()
         self.wakes: dict[NodeId | None, datetime] = {}
@@ -80,27 +102,38 @@ class LiveRun:
         elif isinstance(command, Wake):
             self.wakes[command.node] = command.at
             self.cluster.schedule(self, Woken(command.node), command.at)
-        elif isinstance(command, AwaitResume):
-            """Somebody has to resume it."""
 
     def _start(self, invocation: Any) -> None:
         node = invocation.node
         self.invocations[node] = invocation
+        if not self._finds_a_machine(invocation):
+            self.homeless = True
+            return
         self.tell(Started(node), SECOND)
         if invocation.daemon:
             self.tell(Ready(node, "10.0.0.1"), 2 * SECOND)
-        outcome, seconds = self._work(invocation)
-        if outcome is not None:
-            self.tell(Finished(node, outcome), timedelta(seconds=1 + seconds))
+        work = self._work(invocation)
+        for seconds, progress in work.progress:
+            self.tell(Progressed(node, progress=progress), timedelta(seconds=1 + seconds))
+        for words in work.orders:
+            self.cluster.call_at(partial(self.cluster.obey, words), self.cluster.world.now + timedelta(seconds=work.seconds))
+        if work.outcome is not None:
+            self.tell(Finished(node, work.outcome), timedelta(seconds=1 + work.seconds))
 
-    def _work(self, invocation: Any) -> tuple[Outcome | None, float]:
-        if invocation.node_type in AGENT_TYPES:
-            return outcome_of(invocation, Rules(())), 1.0
+    def _finds_a_machine(self, invocation: Any) -> bool:
+        """Whether the cluster has a machine as the pod demands it; otherwise it stays Pending."""
         assert self.drive is not None
-        outcome, seconds = shared_containers().run(invocation, self.cluster.world.catalog, self.drive.engine.plan.spec)
-        if invocation.daemon and outcome is not None and outcome.phase is Phase.SUCCEEDED:
-            return None, 0.0  # the stand-in for a server ends at once; the server would not
-        return outcome, seconds
+        wanted = pod_of(invocation, self.drive.engine.plan.spec)["spec"].get("nodeSelector") or {}
+        return all(value in MACHINES.get(label, ()) for label, value in wanted.items())
+
+    def _work(self, invocation: Any) -> Work:
+        if invocation.node_type in AGENT_TYPES:
+            return Work(outcome_of(invocation, Rules(())))
+        assert self.drive is not None
+        work = shared_containers().run(invocation, self.cluster.world.catalog, self.drive.engine.plan.spec)
+        if invocation.daemon and work.outcome is not None and work.outcome.phase is Phase.SUCCEEDED:
+            work.outcome = None  # the stand-in for a server ends at once; the server would not
+        return work
 
     def _stop(self, node: NodeId) -> None:
         if node not in self.stopping:
@@ -174,6 +207,18 @@ class Cluster:
     def find(self, name: str) -> LiveRun | None:
         """The run of that name."""
         return next((run for run in self.runs if run.name == name), None)
+
+    def obey(self, words: list[str]) -> None:
+        """Do what Argo's command line is told in a container: `stop` or `delete` the runs with some labels."""
+        verb, selector = words[0], words[words.index("-l") + 1] if "-l" in words else ""
+        wanted = part("language.selectors", "parse_selector")(selector)
+        for run in self.runs:
+            if not wanted.matches(run.document()["metadata"].get("labels") or {}):
+                continue
+            if verb == "stop":
+                run.tell(ShutdownRequested(Shutdown.STOP))
+            elif verb == "delete":
+                run.deleted = True
 
     def call_at(self, call: Callable[[], None], at: datetime) -> None:
         """Let something be done at some time."""

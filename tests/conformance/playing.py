@@ -23,6 +23,7 @@ from tests.conformance.verdicts import HangError, Mismatch, OutOfScope, PartMiss
 
 LIMIT_SECONDS = 20.0
 GRACE_SECONDS = 5.0
+MEMORY_BYTES = 4 << 30
 PLAYERS = {
     "language": "languages",
     "oracle": "oracle",
@@ -127,7 +128,7 @@ def _answers(workers: list[_Worker], limit: float) -> Iterator[tuple[int, Verdic
         if worker.pipe in ready:
             try:
                 yield position, worker.pipe.recv()
-            except EOFError:
+            except (EOFError, ConnectionResetError):
                 yield position, Verdict("failed", "the process that played the case died (memory or stack)", "lost")
         elif time.monotonic() > worker.deadline:
             yield position, Verdict("failed", f"hangs: not done after {limit + GRACE_SECONDS:.0f} s", "lost")
@@ -172,4 +173,6 @@ def _bound_memory() -> None:
         import resource
     except ImportError:  # not on this platform; the time limit stays
         return
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    bound = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
