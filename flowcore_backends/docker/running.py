@@ -169,7 +169,8 @@ class RunningContainer:
                 if await self._relay_once(reporters, over, scope, write):
                     break
                 await anyio.sleep(_PAUSE)
-            if not was_over and self._printed <= _TOO_MUCH_TO_READ_AGAIN:  # engines let go of who follows when a container ends, at times too early
+            # engines let go of who follows when a container ends, at times too early
+            if not was_over and self._printed <= _TOO_MUCH_TO_READ_AGAIN:
                 await self._relay_once(reporters, over, scope, write, follow=False)
         finally:
             for reporter in reporters.values():
