@@ -61,7 +61,8 @@ async def open_run(
     watch and steer it. ``templates`` are added to it: Python functions, for instance. Without an executor the embedded default runs it.
 
     Leaving the block waits for the run to end; cancelling it looks away from the work that is under way. What is not given is made for
-    this run alone: a real clock, an empty catalog, everything else in memory or in a temporary folder. ``seed`` makes names and ids repeat.
+    this run alone: a real clock, an empty catalog, everything else in memory or in a temporary folder. ``seed`` makes names, ids and what
+    expressions draw by chance repeat.
     With a ``RunStore`` the run outlives this process (``resume``), and its artifacts are kept in the user's state folder unless ``artifacts`` says
     otherwise. Raises InvalidWorkflow before anything starts if the workflow cannot be run, and UsageError if the store has a run of that name.
     """
@@ -97,7 +98,7 @@ async def open_run(
             raise UsageError(
                 f"run {plan.run.name} is recorded already ({stored.run.phase or 'new'}): resume or delete it, or give another name"
             )
-        async with driven(Engine(plan), given, store, claim) as handle:
+        async with driven(Engine(plan, chance=None if seed is None else random.Random(seed)), given, store, claim) as handle:
             yield handle
 
 

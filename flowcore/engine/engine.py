@@ -1,4 +1,4 @@
-"""The engine: events in, rows and commands out; no clock, no I/O, no chance.
+"""The engine: events in, rows and commands out; no I/O, and no clock or chance but what it is given.
 
 Rules of this package:
 
@@ -19,6 +19,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from typing import assert_never
 
 from flowcore.engine import control, gates, reopening, times, whole
@@ -47,6 +48,7 @@ from flowcore.engine.messages import (
 )
 from flowcore.engine.turn import State, Turn
 from flowcore.errors import InternalError
+from flowcore.language.sources import sources
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, WorkflowPhase
 from flowcore.plan.plan import Plan
 
@@ -65,8 +67,11 @@ class Reaction:
 class Engine:
     """Decides, and does nothing itself: the same events give the same reactions."""
 
-    def __init__(self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False) -> None:
-        """Take up ``plan`` with the rows that were recorded of it, if any.
+    def __init__(
+        self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False, chance: Random | None = None
+    ) -> None:
+        """Take up ``plan`` with the rows that were recorded of it, if any. ``chance`` is what the functions of expressions draw from, instead
+        of the operating system's.
 
         With ``one_pass`` each ``handle`` makes one pass only, in the rhythm of Argo's controller: call it again, without events, while it
         changes rows.
@@ -75,6 +80,7 @@ class Engine:
         self._state = State(self.plan, rows, run or plan.run)
         self._executing = _executing()
         self._passes = 1 if one_pass else _MOST_PASSES
+        self._chance = chance
 
     @property
     def nodes(self) -> Mapping[NodeId, Node]:
@@ -98,7 +104,14 @@ class Engine:
             raise InternalError(f"run {self.run.name}: {'; '.join(wrong)}")
 
     def handle(self, events: Sequence[Event], now: datetime) -> Reaction:
-        """Take in what happened, in order, and say what follows. The run's end is in ``Reaction.run.phase``."""
+        """Take in what happened, in order, and say what follows. The run's end is in ``Reaction.run.phase``.
+
+        Expressions take ``now`` for the present.
+        """
+        with sources(clock=lambda: now, chance=self._chance):
+            return self._handle(events, now)
+
+    def _handle(self, events: Sequence[Event], now: datetime) -> Reaction:
         state = self._state
         turn = Turn(state, now)
         if not state.run.phase.completed:

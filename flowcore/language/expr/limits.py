@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from flowcore.errors import LimitExceeded
+from flowcore.language import sources
 
 LONGEST_SOURCE: Final = 65_536
 MOST_NODES: Final = 10_000
@@ -46,8 +47,8 @@ class Budget:
         self._clock = clock
 
     def now(self) -> datetime:
-        """The time that the caller of the evaluation says it is, else the real one."""
-        return self._clock() if self._clock is not None else datetime.now(UTC)
+        """The time that the caller of the evaluation says it is, else that of the evaluation's surroundings."""
+        return self._clock() if self._clock is not None else sources.now()
 
     def refuel(self) -> None:
         """Begin the next few thousand steps, if there are any left and there is time."""
