@@ -94,6 +94,51 @@ class Executor(Protocol):
         ...
 
 
+class Snapshot(Protocol):
+    """A run as it stands."""
+
+    @property
+    def row(self) -> RunRow: ...
+    @property
+    def nodes(self) -> Mapping[NodeId, Node]: ...
+    def to_json(self) -> JsonObject:
+        """The Workflow object with its ``status``, fit to be shown."""
+        ...
+
+
+class Watched(Protocol):
+    """A run that can be looked at; every ``flowcore.Run`` is one."""
+
+    def snapshot(self) -> Snapshot:
+        """The run as it stands now."""
+        ...
+
+
+class HeldCatalog(Catalog, Protocol):
+    """A catalog that holds a connection."""
+
+    def close(self) -> None:
+        """Give the connection up."""
+        ...
+
+
+@runtime_checkable
+class HostExecutor(Executor, Protocol):
+    """An executor whose backend also has documents and caches of its own, and a place where others look at runs, as a cluster has."""
+
+    def catalog(self, given: Catalog | None = None) -> HeldCatalog:
+        """What ``given`` has, and beyond that what the backend has."""
+        ...
+
+    def cache(self) -> Cache | None:
+        """Where the backend keeps remembered outputs; None if they are to be kept elsewhere."""
+        ...
+
+    def shown(self, run: Watched) -> AbstractAsyncContextManager[None]:
+        """Show the run to the backend's other users while the block lasts, and how it stands at its end; nothing if that is not wanted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """An outcome that is known beforehand, and how long after the start it comes; ``ready_after`` is when a daemon is up."""
@@ -205,10 +250,11 @@ class Cache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheAnswer:
-    """A hit with its outputs (which may be None), or a miss."""
+    """A hit with its outputs (which may be None), a miss, or an ``error``, which ends the node that asked."""
 
     hit: bool
     outputs: JsonObject | None = None
+    error: str | None = None
 
 
 ExecutorContext: TypeAlias = AbstractAsyncContextManager[Executor]
@@ -224,6 +270,8 @@ __all__ = [
     "ForeseeingExecutor",
     "Foreseen",
     "ForeseenResume",
+    "HeldCatalog",
+    "HostExecutor",
     "Invocation",
     "LockAnswer",
     "Locks",
@@ -235,7 +283,9 @@ __all__ = [
     "Report",
     "Reporter",
     "RunContext",
+    "Snapshot",
     "Started",
     "Store",
     "StoredRun",
+    "Watched",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import cast
 
 from flowcore.errors import MissingBackend, UsageError
 from flowcore.jsontypes import Json
-from flowcore.ports import Executor
+from flowcore.ports import Cache, Catalog, Executor, HostExecutor, Watched
 
 GROUP = "flowcore.executors"
 # What `auto` takes: the first of these that is installed and usable here.
@@ -38,6 +39,24 @@ def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str
         if not options:
             raise
         raise UsageError(f"--backend-option: the backend {name!r} does not take this: {error}") from error
+
+
+@contextmanager
+def surroundings(executor: Executor, catalog: Catalog) -> Iterator[tuple[Catalog, Cache | None]]:
+    """The catalog and the cache of runs on ``executor``: what the backend has of its own comes after ``catalog``; None is no cache of its own."""
+    if not isinstance(executor, HostExecutor):
+        yield catalog, None
+        return
+    held = executor.catalog(catalog)
+    try:
+        yield held, executor.cache()
+    finally:
+        held.close()
+
+
+def shown(executor: Executor, run: Watched) -> AbstractAsyncContextManager[None]:
+    """Show a run to others where the backend can."""
+    return executor.shown(run) if isinstance(executor, HostExecutor) else nullcontext()
 
 
 def executor_class(name: str) -> Callable[..., object]:
@@ -95,4 +114,4 @@ def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str
     return {name: value for name, value in settings.items() if name in takes and value is not None}
 
 
-__all__ = ["GROUP", "executor_class", "executor_named", "installed"]
+__all__ = ["GROUP", "executor_class", "executor_named", "installed", "shown", "surroundings"]

@@ -75,6 +75,10 @@ class Cluster:
         objects = self._runs.pop(context.uid, None)
         if objects is not None:
             await objects.close()
+        await self.close_if_idle()
+
+    async def close_if_idle(self) -> None:
+        """Close the connection if nothing is under way on it."""
         if self.active == 0 and not self._runs:
             await self.close()
 

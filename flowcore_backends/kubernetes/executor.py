@@ -11,22 +11,28 @@ from datetime import timedelta
 from functools import partial
 from typing import Unpack
 
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 
 from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend
-from flowcore.ports import Reporter, RunContext
+from flowcore.jsontypes import text_of
+from flowcore.ports import Cache, Catalog, Reporter, RunContext, Watched
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
+from flowcore_backends.kubernetes.api import Api
+from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.cluster import Cluster
+from flowcore_backends.kubernetes.config_map_cache import ConfigMapCache
 from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
 from flowcore_backends.kubernetes.pod_run import PodRun, Scratch
 from flowcore_backends.kubernetes.resources import ResourceRun
+from flowcore_backends.kubernetes.workflow_object import WorkflowObject, ensure_workflow
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import RouterExecutor, kind_of
 
 _log = logging.getLogger("flowcore.kubernetes")
 
+_SECONDS_FOR_LAST_STATUS = 10.0
 _IN_PROCESS = ("http", "data", "plugin")
 
 
@@ -77,6 +83,52 @@ class KubernetesExecutor:
         await self._others.close(context)
         if self._cluster is not None and self._cluster.usable:
             await self._cluster.leave(context)
+
+    # --- what a cluster has besides -------------------------------------------------------------------------------------------------
+
+    def catalog(self, given: Catalog | None = None) -> ClusterCatalog:
+        """The cluster's templates, ConfigMaps and Secrets, where ``given`` has none of the name; close it when it is not needed any more."""
+        return ClusterCatalog(self.options, given)
+
+    def cache(self) -> Cache | None:
+        """Remembered outputs in ConfigMaps, unless that is switched off."""
+        return ConfigMapCache(self._api, self.options.namespace) if self.options.config_map_caches else None
+
+    @asynccontextmanager
+    async def shown(self, run: Watched) -> AsyncIterator[None]:
+        """Write the status of a run into its Workflow object while the block lasts, and once more at its end, where ``write_back`` asks for that."""
+        if not self.options.write_back:
+            yield
+            return
+        async with self._connected() as cluster:
+            written = await self._workflow_object(cluster, run)
+            every = self.options.write_back_every.total_seconds()
+            task = asyncio.get_running_loop().create_task(written.follow(run, every)) if written is not None else None
+            try:
+                yield
+            finally:
+                if task is not None and written is not None:
+                    task.cancel()
+                    with move_on_after(_SECONDS_FOR_LAST_STATUS, shield=True):
+                        await written.write(run.snapshot())
+        await cluster.close_if_idle()
+
+    async def _workflow_object(self, cluster: Cluster, run: Watched) -> WorkflowObject | None:
+        """The object to write into; without one the run is not shown, and says so."""
+        now = run.snapshot()
+        namespace = self.options.namespace or now.row.namespace
+        given = self.options.workflow_owner
+        try:
+            metadata = given or await ensure_workflow(cluster.api, namespace, now.row.name, now.row.uid, now.to_json(), self.options)
+        except ExecutorError as error:
+            _log.warning("run %s is not shown in the cluster: %s", now.row.name, error)
+            return None
+        return WorkflowObject(cluster.api, namespace, text_of(metadata, "name"))
+
+    @asynccontextmanager
+    async def _api(self) -> AsyncIterator[Api]:
+        async with self._connected() as cluster:
+            yield cluster.api
 
     async def _known(self, invocation: Invocation, running: PodRun | ResourceRun) -> Outcome:
         key = (invocation.uid, invocation.pod_name)

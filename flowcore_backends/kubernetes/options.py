@@ -40,6 +40,9 @@ class KubernetesOptions:
     - ``pod_gc``: the strategy of ``podGC`` where the workflow gives none; None keeps pods, as Argo does.
     - ``owner``: make a ConfigMap that stands for the run and owns its pods and claims.
     - ``workflow_owner``: the ``metadata`` of an existing Workflow object (name, uid) that owns them instead.
+    - ``write_back``: make a Workflow object that stands for the run and owns its pods instead (or take ``workflow_owner``), and write the run's
+      status into it, for the ``argo`` command and its UI; at most every ``write_back_every``. Needs Argo's definition of Workflows.
+    - ``config_map_caches``: keep memoized outputs in ConfigMaps, as Argo does; else they are kept where runs are recorded.
     - ``labels``, ``annotations``: for every object made.
     - ``poll``: how often the object of a ``resource`` template is looked at.
     """
@@ -68,6 +71,9 @@ class KubernetesOptions:
     pod_gc: str | None = None
     owner: bool = True
     workflow_owner: JsonObject | None = None
+    write_back: bool = False
+    write_back_every: timedelta = timedelta(seconds=2)
+    config_map_caches: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     poll: timedelta = timedelta(seconds=5)
@@ -100,6 +106,9 @@ class KubernetesChoices(TypedDict, total=False):
     pod_gc: str | None
     owner: bool
     workflow_owner: JsonObject | None
+    write_back: bool
+    write_back_every: timedelta
+    config_map_caches: bool
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     poll: timedelta

@@ -19,6 +19,7 @@ from flowcore.ports import Invocation, RunContext
 from flowcore_backends.kubernetes.api import Api, ApiError, pods_path, query_of
 from flowcore_backends.kubernetes.labels import RUN, WORKFLOW, label_value, object_labels
 from flowcore_backends.kubernetes.options import KubernetesOptions
+from flowcore_backends.kubernetes.workflow_object import ensure_workflow
 
 _log = logging.getLogger("flowcore.kubernetes")
 
@@ -64,6 +65,10 @@ class RunObjects:
     async def _ensure_owner(self) -> None:
         if (given := self._options.workflow_owner) is not None:
             self.owner = _reference("argoproj.io/v1alpha1", "Workflow", given)
+        elif self._options.write_back:
+            context = self._context
+            made = await ensure_workflow(self._api, self._namespace, context.name, context.uid, {"spec": context.spec}, self._options)
+            self.owner = _reference("argoproj.io/v1alpha1", "Workflow", made)
         elif self._options.owner:
             body = self._object(
                 "v1", "ConfigMap", f"{self._context.name}-flowcore", data={"workflow": self._context.name, "uid": self._context.uid}

@@ -17,7 +17,12 @@ _RESOURCES: dict[str, list[tuple[str, str, bool]]] = {
     "batch/v1": [("jobs", "Job", True), ("cronjobs", "CronJob", True)],
     "apps/v1": [("deployments", "Deployment", True)],
     "policy/v1": [("poddisruptionbudgets", "PodDisruptionBudget", True)],
-    "argoproj.io/v1alpha1": [("workflows", "Workflow", True), ("workflowtemplates", "WorkflowTemplate", True)],
+    "argoproj.io/v1alpha1": [
+        ("workflows", "Workflow", True),
+        ("workflowtemplates", "WorkflowTemplate", True),
+        ("clusterworkflowtemplates", "ClusterWorkflowTemplate", False),
+        ("cronworkflows", "CronWorkflow", True),
+    ],
     "example.com/v1": [("widgets", "Widget", True)],
 }
 _KINDS = {resource: kind for found in _RESOURCES.values() for resource, kind, _ in found}
@@ -26,6 +31,16 @@ _KINDS = {resource: kind for found in _RESOURCES.values() for resource, kind, _ 
 def kind_of(resource: str) -> str:
     """The kind of a resource."""
     return _KINDS.get(resource, resource.capitalize())
+
+
+def resource_of(kind: str) -> str:
+    """The resource of a kind."""
+    return next((resource for resource, known in _KINDS.items() if known == kind), f"{kind.lower()}s")
+
+
+def is_namespaced(resource: str) -> bool:
+    """Whether objects of a resource are in namespaces."""
+    return next((namespaced for found in _RESOURCES.values() for name, _, namespaced in found if name == resource), True)
 
 
 def discovered(path: str) -> JsonObject | None:

@@ -12,7 +12,7 @@ from typing import cast
 from aiohttp import web
 
 from flowcore.jsontypes import Json, JsonObject, object_of, text_of
-from flowcore_backends.kubernetes.testing.discovery import discovered, kind_of
+from flowcore_backends.kubernetes.testing.discovery import discovered, is_namespaced, kind_of, resource_of
 from flowcore_backends.kubernetes.testing.execs import serve_exec
 from flowcore_backends.kubernetes.testing.lives import Life, PodTasks, ends
 from flowcore_backends.kubernetes.testing.store import Event, Refused, Store, matching
@@ -89,6 +89,12 @@ class FakeKube:
         """Break all streams and forget what older versions were."""
         self.store.forget_history()
         self.drop_connections()
+
+    def add(self, manifest: JsonObject, namespace: str = "default") -> JsonObject:
+        """Put an object into the cluster, as somebody else would; what it has become."""
+        resource = resource_of(text_of(manifest, "kind"))
+        place = text_of(object_of(manifest, "metadata"), "namespace") or namespace
+        return self.store.create(resource, place if is_namespaced(resource) else "", manifest)
 
     def objects(self, resource: str) -> list[JsonObject]:
         """All objects of a resource, by namespace and name."""
