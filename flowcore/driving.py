@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,9 @@ from flowcore.memory import MemoryCache, MemoryStore
 from flowcore.nodes import NodeId
 from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, RunContext, Store, StoredRun
-from flowcore.runner import Run, World
+from flowcore.runner import Observer, Run, World
+from flowcore.secrecy import Mask, SealedCache, SealedStore, Vault, learn_secrets
+from flowcore.secrecy.mask import names_of
 from flowcore.stores import state_folder
 
 
@@ -42,6 +44,8 @@ class Given:
     locks: Locks | None = None
     cache: Cache | None = None
     closed: bool = False
+    observers: Sequence[Observer] = ()
+    mask: Mask | None = None  # what must not be shown of a recorded run
     take_orders: bool = True  # look into the store for orders; a service does that for all its runs
 
 
@@ -98,7 +102,9 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
     row = engine.run
     lasting = store if isinstance(store, RunStore) else None
     kept = given.catalog if isinstance(given.catalog, KeptTemplates) else KeptTemplates(given.catalog)
-    keeper = Keeper(lasting, claim, kept, row.name, row.namespace) if lasting is not None and claim is not None else None
+    mask = _mask_for(engine, given)
+    recorder: Store | None = claim or store
+    keeper = Keeper(lasting, claim, kept, row, mask) if lasting is not None and claim is not None else None
     scratch = _scratch(given) if lasting is None else None
     base = scratch or state_folder() / "runs" / row.uid
     locks = given.locks or MemoryLocks(given.catalog, journal=lasting)
@@ -113,11 +119,13 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
     )
     world = World(
         executor=given.executor,
-        store=claim or store or MemoryStore(),
+        store=MemoryStore() if recorder is None else SealedStore(recorder, mask, Vault(row)),
         clock=given.clock,
         locks=locks,
-        cache=given.cache or lasting or MemoryCache(),
+        cache=SealedCache(given.cache or lasting or MemoryCache(), mask),
         context=context,
+        mask=mask,
+        observers=given.observers,
         closed=given.closed,
         keep_log=keeper.keep_log if keeper is not None else None,
     )
@@ -146,6 +154,17 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
                 await keeper.finish()
             if scratch is not None:
                 await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
+
+
+def _mask_for(engine: Engine, given: Given) -> Mask:
+    """The mask of a run, with what is known of its sensitive values before it begins."""
+    plan = engine.plan
+    mask = given.mask or Mask(names_of(plan.manifest, plan.run.annotations))
+    for name in mask.names & plan.parameters.keys():
+        mask.learn(plan.parameters[name], "sensitive", name)
+    if plan.mentions("ecret"):
+        learn_secrets(mask, plan.spec, given.catalog, plan.run.namespace)
+    return mask
 
 
 def _scratch(given: Given) -> Path | None:

@@ -11,8 +11,10 @@ from flowcore.durable import Claim, RunStore
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
 from flowcore.kept_templates import KeptTemplates
+from flowcore.nodes import RunRow
 from flowcore.ports import Logged
 from flowcore.runner import Run
+from flowcore.secrecy import Mask
 
 _RENEWED_EVERY = 5.0  # seconds
 _LOOKED_EVERY = 0.5
@@ -23,9 +25,9 @@ _log = logging.getLogger("flowcore")
 class Keeper:
     """Keeps one claimed run. ``watch`` runs beside it until it is cancelled, ``finish`` writes down what is left."""
 
-    def __init__(self, store: RunStore, claim: Claim, templates: KeptTemplates, name: str, namespace: str) -> None:
-        self._store, self._claim, self._templates = store, claim, templates
-        self._name, self._namespace = name, namespace
+    def __init__(self, store: RunStore, claim: Claim, templates: KeptTemplates, run: RunRow, mask: Mask) -> None:
+        self._store, self._claim, self._templates, self._mask = store, claim, templates, mask
+        self._name, self._namespace = run.name, run.namespace
         self._lines: list[Logged] = []
         self._kept = 0
         self._carried_out: list[int] = []
@@ -38,7 +40,7 @@ class Keeper:
         """Record the templates that the run has asked for so far, if there are new ones."""
         if len(self._templates.kept) != self._kept:
             self._kept = len(self._templates.kept)
-            await self._store.put_document("RunTemplates", self._name, self._namespace, self._templates.kept)
+            await self._store.put_document("RunTemplates", self._name, self._namespace, self._mask.json(self._templates.kept))
 
     async def watch(self, run: Run, *, take_orders: bool) -> None:
         """Look after the run. Raises StoreError when the claim is lost or the store fails; the run must end then."""

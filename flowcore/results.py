@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flowcore.errors import WorkflowFailed
 from flowcore.jsontypes import Json, JsonObject, objects_of, text_of
 from flowcore.models.workflows import Workflow
 from flowcore.nodes import Node, NodeId, RunRow, WorkflowPhase
+from flowcore.secrecy import NOTHING, Mask
 from flowcore.status import workflow_with_status
 
 
@@ -36,11 +37,15 @@ def _text(value: Json) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
-    """A run at its end (or at the moment it was looked at): ``row`` is its own row, ``nodes`` are its nodes by id."""
+    """A run at its end (or at the moment it was looked at): ``row`` is its own row, ``nodes`` are its nodes by id.
+
+    Both hold sensitive values as they are, for programs that need them; what is made to be shown (``shown``, ``to_json``, errors) masks them.
+    """
 
     row: RunRow
     nodes: Mapping[NodeId, Node]
     manifest: JsonObject
+    mask: Mask = NOTHING
 
     def __repr__(self) -> str:
         return f"<RunResult {self.name} {self.phase}: {len(self.nodes)} nodes>"
@@ -88,8 +93,17 @@ class RunResult:
         raise KeyError(f"no node is called {name!r}; there are: {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}")
 
     def to_json(self) -> JsonObject:
-        """The Workflow object with its status, as Argo writes it."""
-        return workflow_with_status(self.manifest, self.row, self.nodes.values())
+        """The Workflow object with its status, as Argo writes it; sensitive values are masked."""
+        shown = self.shown()
+        return workflow_with_status(shown.manifest, shown.row, shown.nodes.values())
+
+    def shown(self) -> RunResult:
+        """The result as it may be printed: with marks in place of values of Secrets and of sensitive parameters."""
+        mask = self.mask
+        if not mask:
+            return self
+        nodes = {id_: mask.row(node) for id_, node in self.nodes.items()}
+        return replace(self, row=mask.run(self.row), nodes=nodes, manifest=mask.json(self.manifest))
 
     def to_workflow(self) -> Workflow:
         """The Workflow model with its status, as Argo writes it."""
@@ -98,5 +112,5 @@ class RunResult:
     def raise_for_phase(self) -> RunResult:
         """The result itself; raises WorkflowFailed if the run did not succeed."""
         if self.phase is not WorkflowPhase.SUCCEEDED:
-            raise WorkflowFailed(self.name, str(self.phase), self.message)
+            raise WorkflowFailed(self.name, str(self.phase), self.mask.text(self.message))
         return self

@@ -8,17 +8,16 @@ the run again. Cancelling the runner looks away from the work; to end it, ``stop
 from __future__ import annotations
 
 import logging
-import math
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from flowcore.audience import Audience, Change, NodeChanged, Observer, RunChanged
 from flowcore.clocks import SharedVirtualClock
 from flowcore.engine import control
 from flowcore.engine.engine import Engine
@@ -48,7 +47,8 @@ from flowcore.engine.messages import (
     Wake,
 )
 from flowcore.errors import ExecutorError, UsageError
-from flowcore.nodes import Node, NodeId, Phase, RunRow, Shutdown, WorkflowPhase
+from flowcore.nodes import NodeId, Phase, RunRow, Shutdown, WorkflowPhase
+from flowcore.plan.plan import Plan
 from flowcore.ports import (
     Cache,
     Clock,
@@ -61,28 +61,11 @@ from flowcore.ports import (
     Store,
 )
 from flowcore.results import RunResult
+from flowcore.secrecy import Mask, learn_secrets
 from flowcore.timers import Agenda
 
 _BATCH = 1000
 _log = logging.getLogger("flowcore")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeChanged:
-    """A node was made, or its row changed."""
-
-    node: Node
-    previous: Node | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunChanged:
-    """The row of the run changed."""
-
-    run: RunRow
-
-
-Change: TypeAlias = NodeChanged | RunChanged | Logged
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,6 +79,8 @@ class World:
     cache: Cache
     context: RunContext
     keep_log: Callable[[Logged], None] | None = None  # is told of everything that nodes print
+    mask: Mask = field(default_factory=Mask)  # what must not be shown
+    observers: Sequence[Observer] = ()
     closed: bool = False  # nobody outside holds the run: what only somebody could resume will never go on
 
 
@@ -119,8 +104,7 @@ class Run:
         self._work: dict[NodeId, _Work] = {}
         self._awake = anyio.Event()
         self._done = anyio.Event()
-        self._subscribers: list[MemoryObjectSendStream[Change]] = []
-        self._seen: dict[NodeId, Node] = {}
+        self._audience = Audience(world.mask)
         self._tasks: TaskGroup | None = None
         self._unwatch = world.locks.watch(self._lock_is_free)
         self._questions: dict[NodeId | None, Acquire] = {}
@@ -148,9 +132,14 @@ class Run:
         """The row of the run as it stands."""
         return self._engine.run
 
+    @property
+    def plan(self) -> Plan:
+        """What is run."""
+        return self._engine.plan
+
     def snapshot(self) -> RunResult:
         """The run as it stands now."""
-        return RunResult(self._engine.run, dict(self._engine.nodes), self._engine.plan.manifest)
+        return RunResult(self._engine.run, dict(self._engine.nodes), self._engine.plan.manifest, self._world.mask)
 
     async def result(self) -> RunResult:
         """Wait for the end of the run, and return it."""
@@ -162,26 +151,16 @@ class Run:
 
         So whoever comes late, even after the end, learns how each node stands and misses no change after that.
         """
-        send, receive = self._subscribe()
+        send, receive = self._audience.subscribe()
         standing = sorted(self._engine.nodes.values(), key=lambda node: node.seq) if replay else []
         try:
             async with receive:
                 for node in standing:
-                    yield NodeChanged(node, None)
+                    yield NodeChanged(self._world.mask.row(node), None)
                 async for change in receive:
                     yield change
         finally:
-            if send in self._subscribers:
-                self._subscribers.remove(send)
-            send.close()
-
-    def _subscribe(self) -> tuple[MemoryObjectSendStream[Change], MemoryObjectReceiveStream[Change]]:
-        send, receive = anyio.create_memory_object_stream[Change](math.inf)
-        if self._done.is_set():
-            send.close()
-        else:
-            self._subscribers.append(send)
-        return send, receive
+            self._audience.dismiss(send)
 
     # --- orders ---------------------------------------------------------------------------------------------------------------------
 
@@ -229,6 +208,7 @@ class Run:
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
+                self._audience.admit(self._world.observers, self, self._engine.nodes.values())
                 await self._react([Opened()])
                 while not self.phase.completed:
                     events = self._next_events()
@@ -242,8 +222,7 @@ class Run:
         finally:
             self._unwatch()
             self._done.set()
-            for send in self._subscribers:
-                send.close()
+            self._audience.close()
 
     def _next_events(self) -> list[Event]:
         if self._inbox:
@@ -292,26 +271,13 @@ class Run:
     async def _react(self, events: Sequence[Event]) -> None:
         self._now = self._world.clock.now()
         reaction = self._engine.handle(events, self._now)
-        if self._subscribers:
-            self._publish(reaction.nodes, reaction.run)
+        if self._audience:
+            self._audience.publish(reaction.nodes, reaction.run)
         manifest = None if self._saved_manifest else self._engine.plan.manifest
         await self._world.store.save(reaction.run, reaction.nodes, manifest)
         self._saved_manifest = True
         for command in reaction.commands:
             await self._carry_out(command)
-
-    def _publish(self, nodes: Sequence[Node], run: RunRow) -> None:
-        for node in nodes:
-            self._tell(NodeChanged(node, self._seen.get(node.id)))
-            self._seen[node.id] = node
-        self._tell(RunChanged(run))
-
-    def _tell(self, change: Change) -> None:
-        for send in self._subscribers:
-            try:
-                send.send_nowait(change)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                continue
 
     # --- commands -------------------------------------------------------------------------------------------------------------------
 
@@ -335,13 +301,14 @@ class Run:
                 answer = await self._world.cache.recall(
                     cache, key, namespace=self.row.namespace, max_age=max_age, now=self._world.clock.now()
                 )
-                self._send(Recalled(node, answer.hit, answer.outputs, answer.error))
+                self._send(Recalled(node, answer.hit, answer.outputs))
             case Remember(node, cache, key, outputs):
                 await self._world.cache.remember(
                     cache, key, namespace=self.row.namespace, node=node, outputs=outputs, now=self._world.clock.now()
                 )
 
     def _start(self, invocation: Invocation) -> None:
+        self._learn_secrets(invocation)
         foreseen = self._seer.foresee(invocation) if self._seer is not None else None
         if foreseen is None:
             work = self._work[invocation.node] = _Work(invocation, anyio.CancelScope())
@@ -358,6 +325,12 @@ class Run:
         if not invocation.daemon and foreseen.outcome is not None:
             del self._work[invocation.node]
 
+    def _learn_secrets(self, invocation: Invocation) -> None:
+        """Know the values of the Secrets that an invocation names before anything is printed."""
+        if self._engine.plan.mentions("ecret"):  # secretKeyRef, secretRef, accessKeySecret, ...
+            for part in (invocation.body, *invocation.volumes):
+                learn_secrets(self._world.mask, part, self._world.context.catalog, self.row.namespace)
+
     async def _run_work(self, work: _Work) -> None:
         node = work.invocation.node
         scope = work.scope or anyio.CancelScope()
@@ -367,16 +340,21 @@ class Run:
             except ExecutorError as error:
                 outcome = Outcome(phase=Phase.ERROR, message=str(error))
             except Exception as error:  # noqa: BLE001 - whatever a third party's executor raises ends its node, not the run
-                _log.exception("the executor failed on node %s", work.invocation.node_name)
+                trace = self._world.mask.text("".join(traceback.format_exception(error)))
+                _log.error("the executor failed on node %s\n%s", work.invocation.node_name, trace)
                 outcome = Outcome(phase=Phase.ERROR, message=f"the executor failed: {type(error).__name__}: {error}")
             self._work.pop(node, None)
+            if self._world.mask and outcome.message:
+                outcome = replace(outcome, message=self._world.mask.text(outcome.message))
             self._send(Finished(node, outcome))
 
     def _hear(self, report: Report) -> None:
         if isinstance(report, Logged):
+            if self._world.mask:
+                report = replace(report, text=self._world.mask.text(report.text))
             if self._world.keep_log is not None:
                 self._world.keep_log(report)
-            self._tell(report)
+            self._audience.tell(report)
         else:
             self._send(report)
 
@@ -454,4 +432,4 @@ class Run:
             await self._world.executor.close(self._world.context)
 
 
-__all__ = ["Change", "NodeChanged", "Run", "RunChanged", "World"]
+__all__ = ["Change", "NodeChanged", "Observer", "Run", "RunChanged", "World"]

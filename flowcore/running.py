@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -29,7 +30,9 @@ from flowcore.plan.plan import Plan, PlanOptions, compile_plan
 from flowcore.plan.validate import validate
 from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, Store
 from flowcore.results import RunResult
-from flowcore.runner import Run
+from flowcore.runner import Observer, Run
+from flowcore.secrecy import Mask, opened_run
+from flowcore.secrecy.mask import names_of
 from flowcore.selection import find_run
 
 Runnable: TypeAlias = "Workflow | AnyDocument | JsonObject | str | Path | Describes"
@@ -54,6 +57,7 @@ async def open_run(
     cache: Cache | None = None,
     folder: Path | None = None,
     options: PlanOptions | None = None,
+    observers: Sequence[Observer] = (),
     seed: int | None = None,
     _closed: bool = False,
 ) -> AsyncIterator[Run]:
@@ -63,6 +67,7 @@ async def open_run(
     Leaving the block waits for the run to end; cancelling it looks away from the work that is under way. What is not given is made for
     this run alone: a real clock, an empty catalog, everything else in memory or in a temporary folder. ``seed`` makes names, ids and what
     expressions draw by chance repeat.
+    ``observers`` are told of all that happens.
     With a ``RunStore`` the run outlives this process (``resume``), and its artifacts are kept in the user's state folder unless ``artifacts`` says
     otherwise. Raises InvalidWorkflow before anything starts if the workflow cannot be run, and UsageError if the store has a run of that name.
     """
@@ -91,6 +96,7 @@ async def open_run(
         folder=folder,
         locks=locks,
         cache=cache,
+        observers=observers,
         closed=_closed,
     )
     async with claimed(store, plan.run.name, plan.run.namespace) as (claim, stored):
@@ -131,7 +137,9 @@ def plan_run(
     found = validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True)
     problems = [problem for problem in found if problem.severity == "error"]
     if problems:
-        raise InvalidWorkflow(problems)
+        mask = Mask(names_of(plan.manifest, plan.run.annotations))
+        mask.learn_named(plan.manifest)
+        raise InvalidWorkflow([replace(problem, message=mask.text(problem.message)) for problem in problems])
     return plan
 
 
@@ -149,12 +157,15 @@ async def open_resumed(
     cache: Cache | None = None,
     folder: Path | None = None,
     options: PlanOptions | None = None,
+    observers: Sequence[Observer] = (),
+    sensitive: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Run]:
     """Drive on a run that ``store`` has and that nobody drives, and give it to the block, as ``open_run`` does with a new one.
 
     ``name`` is the run's name, its id, the beginning of either, or ``@latest``. Templates are those of its submission. Work that was under way is
-    adopted by executors that can, else done again under the same pod name. A run that has ended stays as it is. Raises UsageError for a run
-    that is not there, StoreError for one that another process drives.
+    adopted by executors that can, else done again under the same pod name. A run that has ended stays as it is. Values of ``sensitive`` parameters
+    need to be given only where the user's state folder does not have them. Raises UsageError for a run that is not there or whose sensitive
+    values are not, StoreError for one that another process drives.
     """
     found = (await find_run(store, name, namespace)).run
     clock = clock or getattr(executor, "clock", None) or RealClock()
@@ -162,12 +173,23 @@ async def open_resumed(
         if stored is None:
             raise UsageError(f"run {found.name} was deleted just now")
         kept = await store.documents("RunTemplates", name=found.name, namespace=found.namespace)
-        held = KeptTemplates(catalog or MemoryCatalog(), kept[0] if kept else None)
-        engine = recorded_engine(stored, held, options)
+        opened = await opened_run(stored, kept[0] if kept else None, catalog or MemoryCatalog(), sensitive)
+        held = KeptTemplates(catalog or MemoryCatalog(), opened.templates)
+        engine = recorded_engine(opened.stored, held, options)
         if locks is None:
             locks = MemoryLocks(held, journal=store)
             await restore_locks(locks, store, [stored])
-        given = Given(executor=executor, catalog=held, clock=clock, artifacts=artifacts, folder=folder, locks=locks, cache=cache)
+        given = Given(
+            executor=executor,
+            catalog=held,
+            clock=clock,
+            artifacts=artifacts,
+            folder=folder,
+            locks=locks,
+            cache=cache,
+            observers=observers,
+            mask=opened.mask,
+        )
         async with driven(engine, given, store, claim) as handle:
             yield handle
 

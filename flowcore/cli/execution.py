@@ -16,8 +16,8 @@ import anyio
 from rich.console import Console
 
 from flowcore.artifacts import FolderArtifacts
-from flowcore.catalogs import FolderCatalog
-from flowcore.cli.backends import executor_named, shown, surroundings
+from flowcore.catalogs import FolderCatalog, MemoryCatalog
+from flowcore.cli.backends import executor_named
 from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import tell_problems
@@ -31,7 +31,7 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.manifests import Document
 from flowcore.models import Workflow
 from flowcore.nodes import NodeType, Phase, WorkflowPhase
-from flowcore.ports import Cache, Catalog, Clock, Executor
+from flowcore.ports import Clock, Executor
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run
 from flowcore.running import chosen_name, open_resumed, open_run
@@ -71,12 +71,11 @@ class _World:
 
     order: Order
     executor: Executor
-    catalog: Catalog
+    catalog: MemoryCatalog
     artifacts: FolderArtifacts
     parameters: Mapping[str, str]
     console: Console
     store: RunStore | None = None
-    cache: Cache | None = None
     results: list[RunResult] = field(default_factory=list)
 
 
@@ -92,12 +91,11 @@ def carry_out(order: Order) -> int:
     executor = executor_named(order.backend, stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
     tell_problems(given.warnings)
     console = Console(stderr=order.output is not None, highlight=False)
-    with TemporaryDirectory(prefix="flowcore-artifacts-") as folder, surroundings(executor, catalog) as (reachable, cache):
+    with TemporaryDirectory(prefix="flowcore-artifacts-") as folder:
         world = _World(
             order=order,
             executor=executor,
-            catalog=reachable,
-            cache=cache,
+            catalog=catalog,
             artifacts=FolderArtifacts(folder),
             parameters=parameters,
             console=console,
@@ -127,18 +125,18 @@ async def _carry_on(order: Order, name: str) -> int:
     world = _World(order=order, executor=executor, catalog=catalog, artifacts=artifacts, parameters={}, console=console, store=store)
     clock = _clock_for(executor, order.seed)
     try:
-        with surroundings(executor, catalog) as (reachable, cache):
-            async with open_resumed(
-                found.name,
-                store=store,
-                namespace=found.namespace,
-                executor=executor,
-                catalog=reachable,
-                cache=cache,
-                artifacts=artifacts,
-                clock=clock,
-            ) as run:
-                result = await _watch(run, world, clock)
+        async with open_resumed(
+            found.name,
+            store=store,
+            namespace=found.namespace,
+            executor=executor,
+            catalog=catalog,
+            artifacts=artifacts,
+            clock=clock,
+            sensitive=parameters_of(order.parameters, order.parameter_file),
+        ) as run:
+            await _watch(run, _screen(world, run, clock))
+            result = await run.result()
     finally:
         await store.close()
     _tell(world, result, clock)
@@ -173,8 +171,8 @@ async def _run_all(world: _World, documents: Sequence[Document], files: Mapping[
 def _tell(world: _World, result: RunResult, clock: Clock) -> None:
     """Print what became of a run, unless documents are wanted."""
     if world.order.output is None:
-        manifest = _with_parameters(result, world.parameters)
-        text = described(manifest, result.row, result.nodes.values(), now=clock.now())
+        result = result.shown()
+        text = described(result.manifest, result.row, result.nodes.values(), now=clock.now())
         world.console.print(with_icons(f"\n{text}"), soft_wrap=True, end="")
 
 
@@ -195,7 +193,6 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             name=name,
             namespace=namespace,
             catalog=world.catalog,
-            cache=world.cache,
             artifacts=world.artifacts,
             store=store,
             clock=clock,
@@ -204,15 +201,15 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             if store is not None:
                 kept = settings(order.backend, order.backend_options, order.templates, order.resources)
                 await keep_settings(store, run.name, run.row.namespace, kept)
-            return await _watch(run, world, clock)
+            await _watch(run, _screen(world, run, clock))
+            return await run.result()
     except InvalidWorkflow as error:
         raise InvalidWorkflow([document.placed(problem) for problem in error.problems]) from None
 
 
-async def _watch(run: Run, world: _World, clock: Clock) -> RunResult:
-    """Show the run until its end, carry its user's orders to it, and return what came of it."""
-    screen = _screen(world, run, clock)
-    async with shown(world.executor, run), anyio.create_task_group() as tasks:
+async def _watch(run: Run, screen: Screen) -> None:
+    """Show the run until its end, and carry its user's orders to it."""
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(_obey, run, screen)
         with screen.shown():
             tasks.start_soon(_redraw, screen)
@@ -221,7 +218,6 @@ async def _watch(run: Run, world: _World, clock: Clock) -> RunResult:
                 if isinstance(change, NodeChanged) and _begins_to_wait(change):
                     screen.note(f"{change.node.name} waits for somebody to resume it; Ctrl-C stops the run")
         tasks.cancel_scope.cancel()
-    return await run.result()
 
 
 def _begins_to_wait(change: NodeChanged) -> bool:
@@ -286,16 +282,6 @@ def _with_artifacts(manifest: JsonObject, files: Mapping[str, Path]) -> JsonObje
     others: list[Json] = [artifact for artifact in objects_of(arguments, "artifacts") if artifact.get("name") not in files]
     given: list[Json] = [{"name": name, "archive": {"none": {}}, "s3": {"key": _key(name)}} for name in files]
     return {**manifest, "spec": {**spec, "arguments": {**arguments, "artifacts": [*others, *given]}}}
-
-
-def _with_parameters(result: RunResult, parameters: Mapping[str, str]) -> JsonObject:
-    """The workflow with the values that were given for its parameters."""
-    spec = object_of(result.manifest, "spec")
-    arguments = object_of(spec, "arguments")
-    declared = {str(one.get("name")): one for one in objects_of(arguments, "parameters")}
-    merged: list[Json] = [*({**declared.get(name, {}), "name": name, "value": value} for name, value in parameters.items())]
-    kept: list[Json] = [one for name, one in declared.items() if name not in parameters]
-    return {**result.manifest, "spec": {**spec, "arguments": {**arguments, "parameters": [*kept, *merged]}}}
 
 
 __all__ = ["Order", "carry_on", "carry_out"]

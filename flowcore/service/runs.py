@@ -23,6 +23,7 @@ from flowcore.operations.resubmit import name_prefix
 from flowcore.plan.plan import PlanOptions
 from flowcore.ports import Catalog, Clock, StoredRun
 from flowcore.running import SUFFIX_LETTERS, plan_run
+from flowcore.secrecy import Vault, sealed_run, with_values
 from flowcore.selection import find_run
 from flowcore.service.documents import StoreCatalog
 from flowcore.stores import state_folder
@@ -71,9 +72,14 @@ class Runs:
         run = stored.run
         if await self.store.load(run.name, run.namespace) is not None:
             raise UsageError(f'workflows "{run.name}" already exists: delete it, or give another name')
-        if templates:
-            await self.store.put_document("RunTemplates", run.name, run.namespace, templates)
-        await self.store.replace(run, stored.nodes, stored.manifest)
+        await self._replace(stored, templates)
+
+    async def _replace(self, stored: StoredRun, templates: JsonObject) -> None:
+        """Record a run in place of what was recorded under its name, without its sensitive values."""
+        sealed, kept = await sealed_run(stored, templates)
+        if kept:
+            await self.store.put_document("RunTemplates", stored.run.name, stored.run.namespace, kept)
+        await self.store.replace(sealed.run, sealed.nodes, sealed.manifest)
 
     async def list(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
         """All runs, newest first."""
@@ -149,7 +155,7 @@ class Runs:
             selector=selector,
             parameters=parameters,
         )
-        await self.store.replace(made.run, made.nodes, made.manifest)
+        await self._replace(StoredRun(made.run, made.nodes, made.manifest), {})
         await self.store.delete_document("RunExpiry", made.run.name, made.run.namespace)
         return made.run
 
@@ -167,10 +173,11 @@ class Runs:
         chosen = name or name_prefix(stored.run, stored.manifest) + self._suffix()
         document = operations.resubmit(stored.run, stored.manifest, chosen, parameters=parameters)
         if not memoized:
-            return await self.submit(document, name=chosen, namespace=stored.run.namespace)
+            return await self.submit(await with_values(stored.run, document), name=chosen, namespace=stored.run.namespace)
         now = self.clock.now()
         rows = carried_over(stored.run, stored.nodes, chosen, now=now)
         run = RunRow(name=chosen, namespace=stored.run.namespace, uid=self._uid(), created_at=now.replace(microsecond=0))
+        await self._hand_down(stored.run, run)
         await self._put(StoredRun(run, rows, document), await self._templates(stored.run))
         return run
 
@@ -197,6 +204,7 @@ class Runs:
             parameters=parameters,
             changed=changed,
         )
+        await self._hand_down(stored.run, made.run)
         await self._put(StoredRun(made.run, made.nodes, made.manifest), await self._templates(stored.run))
         return made.run
 
@@ -211,9 +219,14 @@ class Runs:
         run = (await find_run(self.store, text, namespace)).run
         await self.store.delete(run.name, run.namespace)
         await self.store.delete_document("RunExpiry", run.name, run.namespace)
+        await Vault(run).forget()
         if run.uid:
             await to_thread.run_sync(partial(shutil.rmtree, state_folder() / "runs" / run.uid, ignore_errors=True))
         return run
+
+    async def _hand_down(self, old: RunRow, new: RunRow) -> None:
+        """A run that is made of another has the sensitive values that marks in its documents stand for."""
+        await Vault(new).keep(await Vault(old).values())
 
     async def _templates(self, run: RunRow) -> JsonObject:
         kept = await self.store.documents("RunTemplates", name=run.name, namespace=run.namespace)

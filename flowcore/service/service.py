@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -25,7 +25,8 @@ from flowcore.locks import MemoryLocks
 from flowcore.nodes import RunRow, WorkflowPhase
 from flowcore.plan.plan import PlanOptions
 from flowcore.ports import ArtifactStore, Catalog, Clock, Executor, StoredRun
-from flowcore.runner import Run
+from flowcore.runner import Observer, Run
+from flowcore.secrecy import opened_run
 from flowcore.selection import find_run
 from flowcore.service.events import submissions
 from flowcore.service.expiry import Expiry
@@ -64,11 +65,13 @@ class Service(Runs):
         parallelism: int | None = None,
         namespace_parallelism: int | None = None,
         options: PlanOptions | None = None,
+        observers: Sequence[Observer] = (),
         seed: int | None = None,
     ) -> None:
         super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed)
         self._executor, self._artifacts, self._folder = executor, artifacts, folder
         self._parallelism, self._namespace_parallelism = parallelism, namespace_parallelism
+        self._observers = tuple(observers)
         self._locks = MemoryLocks(self.catalog, journal=store)
         self._waiting: dict[Key, tuple[int, datetime, int]] = {}
         self._running: dict[Key, Run | None] = {}
@@ -192,7 +195,8 @@ class Service(Runs):
             if stored is None or stored.run.phase.completed:
                 return
             kept = await self.store.documents("RunTemplates", name=name, namespace=namespace)
-            catalog = KeptTemplates(self.catalog, kept[0] if kept else None)
+            opened = await opened_run(stored, kept[0] if kept else None, self.catalog)
+            catalog = KeptTemplates(self.catalog, opened.templates)
             given = Given(
                 executor=self._executor,
                 catalog=catalog,
@@ -200,9 +204,11 @@ class Service(Runs):
                 artifacts=self._artifacts,
                 folder=self._folder / stored.run.uid if self._folder is not None else None,
                 locks=self._locks,
+                observers=self._observers,
+                mask=opened.mask,
                 take_orders=False,
             )
-            engine = recorded_engine(stored, catalog, self.options)
+            engine = recorded_engine(opened.stored, catalog, self.options)
             async with driven(engine, given, self.store, claim) as run:
                 self._running[key] = run
                 result = await run.result()

@@ -12,6 +12,7 @@ HEADINGS = ("STEP", "TEMPLATE", "DURATION", "MESSAGE")
 
 def drawn(result: RunResult) -> str:
     """The verdict in one line, then the tree."""
+    result = result.shown()
     verdict = f"{result.name}: {result.phase or 'not begun'}"
     if result.message:
         verdict += f", {result.message}"
@@ -37,7 +38,7 @@ def _cells(line: TreeLine) -> tuple[str, str, str, str]:
 def snapshot_text(result: RunResult) -> str:
     """What a snapshot keeps: the drawing with the run's own name replaced, so that generated names do not matter, and its outputs."""
     lines = [line.rstrip() for line in drawn(result).replace(result.name, "RUN").splitlines()]
-    for name, value in sorted(result.outputs.parameters.items()):
+    for name, value in sorted(result.shown().outputs.parameters.items()):
         lines.append(f"output {name}: {value}")
     return "\n".join(lines) + "\n"
 
