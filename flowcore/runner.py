@@ -301,7 +301,7 @@ class Run:
                 answer = await self._world.cache.recall(
                     cache, key, namespace=self.row.namespace, max_age=max_age, now=self._world.clock.now()
                 )
-                self._send(Recalled(node, answer.hit, answer.outputs))
+                self._send(Recalled(node, answer.hit, answer.outputs, answer.error))
             case Remember(node, cache, key, outputs):
                 await self._world.cache.remember(
                     cache, key, namespace=self.row.namespace, node=node, outputs=outputs, now=self._world.clock.now()

@@ -16,8 +16,8 @@ import anyio
 from rich.console import Console
 
 from flowcore.artifacts import FolderArtifacts
-from flowcore.catalogs import FolderCatalog, MemoryCatalog
-from flowcore.cli.backends import executor_named
+from flowcore.catalogs import FolderCatalog
+from flowcore.cli.backends import executor_named, shown, surroundings
 from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import tell_problems
@@ -31,7 +31,7 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.manifests import Document
 from flowcore.models import Workflow
 from flowcore.nodes import NodeType, Phase, WorkflowPhase
-from flowcore.ports import Clock, Executor
+from flowcore.ports import Cache, Catalog, Clock, Executor
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run
 from flowcore.running import chosen_name, open_resumed, open_run
@@ -71,11 +71,12 @@ class _World:
 
     order: Order
     executor: Executor
-    catalog: MemoryCatalog
+    catalog: Catalog
     artifacts: FolderArtifacts
     parameters: Mapping[str, str]
     console: Console
     store: RunStore | None = None
+    cache: Cache | None = None
     results: list[RunResult] = field(default_factory=list)
 
 
@@ -91,11 +92,12 @@ def carry_out(order: Order) -> int:
     executor = executor_named(order.backend, stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
     tell_problems(given.warnings)
     console = Console(stderr=order.output is not None, highlight=False)
-    with TemporaryDirectory(prefix="flowcore-artifacts-") as folder:
+    with TemporaryDirectory(prefix="flowcore-artifacts-") as folder, surroundings(executor, catalog) as (reachable, cache):
         world = _World(
             order=order,
             executor=executor,
-            catalog=catalog,
+            catalog=reachable,
+            cache=cache,
             artifacts=FolderArtifacts(folder),
             parameters=parameters,
             console=console,
@@ -125,18 +127,19 @@ async def _carry_on(order: Order, name: str) -> int:
     world = _World(order=order, executor=executor, catalog=catalog, artifacts=artifacts, parameters={}, console=console, store=store)
     clock = _clock_for(executor, order.seed)
     try:
-        async with open_resumed(
-            found.name,
-            store=store,
-            namespace=found.namespace,
-            executor=executor,
-            catalog=catalog,
-            artifacts=artifacts,
-            clock=clock,
-            sensitive=parameters_of(order.parameters, order.parameter_file),
-        ) as run:
-            await _watch(run, _screen(world, run, clock))
-            result = await run.result()
+        with surroundings(executor, catalog) as (reachable, cache):
+            async with open_resumed(
+                found.name,
+                store=store,
+                namespace=found.namespace,
+                executor=executor,
+                catalog=reachable,
+                cache=cache,
+                artifacts=artifacts,
+                clock=clock,
+                sensitive=parameters_of(order.parameters, order.parameter_file),
+            ) as run:
+                result = await _watch(run, world, clock)
     finally:
         await store.close()
     _tell(world, result, clock)
@@ -193,6 +196,7 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             name=name,
             namespace=namespace,
             catalog=world.catalog,
+            cache=world.cache,
             artifacts=world.artifacts,
             store=store,
             clock=clock,
@@ -201,15 +205,15 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             if store is not None:
                 kept = settings(order.backend, order.backend_options, order.templates, order.resources)
                 await keep_settings(store, run.name, run.row.namespace, kept)
-            await _watch(run, _screen(world, run, clock))
-            return await run.result()
+            return await _watch(run, world, clock)
     except InvalidWorkflow as error:
         raise InvalidWorkflow([document.placed(problem) for problem in error.problems]) from None
 
 
-async def _watch(run: Run, screen: Screen) -> None:
-    """Show the run until its end, and carry its user's orders to it."""
-    async with anyio.create_task_group() as tasks:
+async def _watch(run: Run, world: _World, clock: Clock) -> RunResult:
+    """Show the run until its end, carry its user's orders to it, and return what came of it."""
+    screen = _screen(world, run, clock)
+    async with shown(world.executor, run), anyio.create_task_group() as tasks:
         tasks.start_soon(_obey, run, screen)
         with screen.shown():
             tasks.start_soon(_redraw, screen)
@@ -218,6 +222,7 @@ async def _watch(run: Run, screen: Screen) -> None:
                 if isinstance(change, NodeChanged) and _begins_to_wait(change):
                     screen.note(f"{change.node.name} waits for somebody to resume it; Ctrl-C stops the run")
         tasks.cancel_scope.cancel()
+    return await run.result()
 
 
 def _begins_to_wait(change: NodeChanged) -> bool:
