@@ -29,6 +29,7 @@ from flowcore.engine.behaviors.retry import Retrying
 from flowcore.engine.behaviors.steps import Stepping
 from flowcore.engine.execute import RETRY, Advance, Begin, Executing
 from flowcore.engine.frames import DagFrame, Frame, LeafFrame, RetryFrame, StepsFrame
+from flowcore.engine.lock_status import LockStatus
 from flowcore.engine.messages import (
     Command,
     Event,
@@ -79,6 +80,7 @@ class Engine:
         self.plan = copy.copy(plan)
         self._state = State(self.plan, rows, run or plan.run)
         self._executing = _executing()
+        self._locks = LockStatus(self._state.run, lambda node: self._state.nodes[node].name)
         self._passes = 1 if one_pass else _MOST_PASSES
         self._chance = chance
 
@@ -118,11 +120,18 @@ class Engine:
             for event in sorted(events, key=_is_order):  # Argo looks at pods before it acts on orders
                 self._apply(turn, event)
             self._settle(turn)
+            self._note_locks(turn, events)
         else:
             for event in events:
                 if isinstance(event, Finished) and event.node in state.stopping:
                     state.stopping.discard(event.node)
         return Reaction(tuple(turn.changed.values()), state.run, tuple(turn.commands))
+
+    def _note_locks(self, turn: Turn, events: Sequence[Event]) -> None:
+        """Record with the run what its locks came to; one that has ended holds none."""
+        told = self._locks.after(turn.run, events, turn.commands)
+        if told != turn.run.synchronization:
+            turn.update_run(replace(turn.run, synchronization=None if turn.run.phase.completed else told))
 
     def _settle(self, turn: Turn) -> None:
         """Make passes until one changes nothing."""
@@ -151,6 +160,7 @@ class Engine:
                 self._open(turn)
             case ShutdownRequested(strategy):
                 control.shut_down(turn, strategy)
+                whole.end_if_pending(turn)
             case SuspendRequested():
                 control.suspend_run(turn)
             case ResumeRequested(selector):

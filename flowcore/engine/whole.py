@@ -75,6 +75,12 @@ def begin_running(turn: Turn) -> None:
     turn.state.root_dirty = True
 
 
+def end_if_pending(turn: Turn) -> None:
+    """A run that is terminated while it waits for its locks has failed: it never began."""
+    if turn.run.shutdown is Shutdown.TERMINATE and turn.run.phase is WorkflowPhase.PENDING:
+        finish(turn, WorkflowPhase.FAILED, f"Stopped with strategy '{turn.run.shutdown}'")
+
+
 def _label(turn: Turn) -> None:
     """Put the labels and annotations of ``workflowMetadata`` on the run. Raises ExpressionError."""
     metadata = object_of(turn.plan.spec, "workflowMetadata")

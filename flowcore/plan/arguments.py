@@ -94,7 +94,10 @@ def _bind_parameter(declared: JsonObject, argument: JsonObject | None, scope: Sc
 
 
 def _read_reference(bound: JsonObject, reference: JsonObject, scope: Scope, read_config_map: ConfigMapReader) -> None:
-    name, key = (substitute(text_of(reference, part), scope, strict=ALL) for part in ("name", "key"))
+    try:
+        name, key = (substitute(text_of(reference, part), scope, strict=ALL) for part in ("name", "key"))
+    except ExpressionError as error:
+        raise ArgumentError(f"failed to substitute configMapKeyRef: {error}") from None
     value = read_config_map(name, key)
     if isinstance(value, ExpressionError):
         default = object_of(bound, "valueFrom").get("default")

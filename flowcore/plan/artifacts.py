@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import cast
+from urllib.parse import urlsplit, urlunsplit
 
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
@@ -76,11 +77,21 @@ def append_to_key(artifact: JsonObject, sub_path: str) -> JsonObject:
     for kind, field in KEY_FIELDS.items():
         location = artifact.get(kind)
         if isinstance(location, dict) and location.get(field):
-            joined = str(PurePosixPath(str(location[field])) / sub_path.lstrip("/"))
-            return {**artifact, kind: {**location, field: joined}}
+            return {**artifact, kind: {**location, field: _joined(str(location[field]), sub_path, is_url=field == "url")}}
     if artifact.get("optional"):
         return artifact
     raise ExpressionError("key unsupported: the artifact has no location with a key")
+
+
+def _joined(key: str, sub_path: str, *, is_url: bool) -> str:
+    """The key with the sub-path after it; of a URL it is the path that is the key."""
+    if not is_url:
+        return str(PurePosixPath(key) / sub_path.lstrip("/"))
+    try:
+        url = urlsplit(key)
+    except ValueError as error:
+        raise ExpressionError(f"the artifact's url {key[:200]!r} cannot be read: {error}") from None
+    return urlunsplit(url._replace(path=_joined(url.path or "/", sub_path, is_url=False)))
 
 
 def has_key(artifact: JsonObject) -> bool:

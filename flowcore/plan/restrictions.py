@@ -42,6 +42,14 @@ def forbidden_overrides(spec: JsonObject) -> list[str]:
     return sorted(names)
 
 
+def check_reference(spec: JsonObject) -> None:
+    """Raises InvalidWorkflow unless ``spec`` refers to a workflow template and sets nothing else that a restricted workflow may not."""
+    if not isinstance(spec.get("workflowTemplateRef"), dict):
+        message = "workflows must use workflowTemplateRef to be executed when the controller is in reference mode"
+        raise InvalidWorkflow([Problem(message, "spec", remedy="submit it from a workflow template", rule="restricted")])
+    check_overrides(spec)
+
+
 def check_overrides(spec: JsonObject) -> None:
     """Raises InvalidWorkflow when ``spec`` sets anything that a restricted workflow may not."""
     names = forbidden_overrides(spec)

@@ -23,7 +23,7 @@ from flowcore.status.writing import time_text
 CRON_LABEL = "workflows.argoproj.io/cron-workflow"
 SCHEDULED = "workflows.argoproj.io/scheduled-time"
 LAST_USED = "cronworkflows.argoproj.io/last-used-schedule"
-COMPLETED_LABEL = "workflows.argoproj.io/completed"
+COMPLETED_LABEL = "cronworkflows.argoproj.io/completed"
 STOPPED = "Stopped"
 _MOST_MISSED = 1_000_000
 

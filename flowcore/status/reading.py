@@ -147,7 +147,7 @@ def _conditions(reader: _Reader, status: JsonObject) -> tuple[JsonObject, ...]:
 
 
 def _entries(reader: _Reader, status: JsonObject) -> dict[str, JsonObject]:
-    """The entries of ``status.nodes`` by id, unpacked where Argo packed them."""
+    """The entries of ``status.nodes`` by id, unpacked where Argo packed them; one without a name goes by its id."""
     if status.get("offloadNodeStatusVersion"):
         reader.wrong(
             "status.offloadNodeStatusVersion", "the nodes of this workflow are in Argo's database; read it through `argo get -o json`"
@@ -160,10 +160,8 @@ def _entries(reader: _Reader, status: JsonObject) -> dict[str, JsonObject]:
     for key, entry in nodes.items():
         if not isinstance(entry, dict):
             reader.wrong(f"status.nodes.{key}", "must be an object")
-        elif not isinstance(entry.get("name"), str) or not entry["name"]:
-            reader.wrong(f"status.nodes.{key}.name", "must be a string")
         else:
-            entries[key] = entry
+            entries[key] = {**entry, "name": reader.text(entry, "name", f"status.nodes.{key}.") or key}
     return entries
 
 

@@ -30,6 +30,7 @@ from tests.conformance.driving import Drive, World, open_run
 from tests.conformance.matchers import look_up, matches
 from tests.conformance.outcomes import Rules, killed, outcome_of
 from tests.conformance.podviews import AGENT_TYPES, pod_of
+from tests.conformance.submission import NAMESPACE
 
 TICK = timedelta(milliseconds=10)  # so that time passes between two reconciliations
 
@@ -60,7 +61,17 @@ class Settings:
             options["pod_name_version"] = self.env["POD_NAMES"]
         if self.config.get("maxStackDepth") and self.env.get("DISABLE_MAX_RECURSION") != "true":
             options["max_depth"] = self.config["maxStackDepth"]
+        if self.restriction() in ("Strict", "Secure"):
+            options["must_refer"] = True
         return options
+
+    def restriction(self) -> str:
+        """How far workflows have to be made from templates."""
+        return str(
+            self.config.get("workflowRestrictions.templateReferencing")
+            or (self.config.get("workflowRestrictions") or {}).get("templateReferencing")
+            or ""
+        )
 
 
 class Simulated:
@@ -89,6 +100,8 @@ class Simulated:
         for pod in self.pods.values():
             pod.deleted = pod.deleted and (pod.phase != "Pending" or pod.stopped)
         opened = self.drive is None
+        if opened and self._is_over():
+            self._give_back_locks()
         if opened and not self._open():
             return
         events: list[Event] = [Opened()] if opened else []
@@ -98,6 +111,16 @@ class Simulated:
         self._handle([*events, *self._woken()], opened=opened)
         if woken := self._woken():  # what was due already when the workflow was loaded
             self._handle(woken, opened=False)
+
+    def _is_over(self) -> bool:
+        return (self._document.get("status") or {}).get("phase") in ("Succeeded", "Failed", "Error")
+
+    def _give_back_locks(self) -> None:
+        """Somebody ended the workflow by editing it: what it held is free again."""
+        self._document["status"].pop("synchronization", None)
+        metadata = self._document["metadata"]
+        for holder in self.world.lock_table().held_by(f"{metadata.get('namespace', NAMESPACE)}/{metadata['name']}"):
+            self.world.let_go(holder)
 
     def _woken(self) -> list[Event]:
         due = [node for node, at in self.wakes.items() if at <= self.world.now]
@@ -145,7 +168,7 @@ class Simulated:
             self.drive = open_run(self._document, self.world, run=run, rows=rows, **self.settings.options())
         except InvalidWorkflow as error:
             self.refusal = error.problems[0].message
-            compiled = "not found" in self.refusal or "not permitted" in self.refusal
+            compiled = "not found" in self.refusal or error.problems[0].rule == "restricted"
             self.refused_as = ("Error", self.refusal) if compiled else ("Failed", f"invalid spec: {self.refusal}")
             return False
         return True

@@ -295,7 +295,7 @@ def test_edges_in_a_circle_do_not_hang() -> None:
         ({"metadata": {"name": "w"}, "status": {"phase": "Done"}}, "status.phase: must be one of Pending, Running"),
         ({"metadata": {"name": "w"}, "status": {"startedAt": "yesterday"}}, "status.startedAt: must be a time"),
         ({"metadata": {"name": "w"}, "status": {"nodes": {"x": 3}}}, "status.nodes.x: must be an object"),
-        ({"metadata": {"name": "w"}, "status": {"nodes": {"x": {}}}}, "status.nodes.x.name: must be a string"),
+        ({"metadata": {"name": "w"}, "status": {"nodes": {"x": {"name": 1}}}}, "status.nodes.x.name: must be a string"),
         ({"metadata": {"name": "w"}, "status": {"nodes": {"x": {"name": "x", "type": "Box"}}}}, "status.nodes.x.type: must be one of Pod"),
         ({"metadata": {"name": "w"}, "status": {"nodes": {"x": {"name": "x", "boundaryID": []}}}}, "x.boundaryID: must be a string"),
         ({"metadata": {"name": "w"}, "status": {"nodes": {"x": {"name": "x", "outboundNodes": [1]}}}}, "must be a list of strings"),
