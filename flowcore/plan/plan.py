@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,6 @@ from flowcore.nodes import RunRow
 from flowcore.plan.artifacts import KEY_FIELDS
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.restrictions import check_reference
-from flowcore.plan.semantics import NEWEST, Semantics, semantics_of
 from flowcore.plan.templates import Base, Templates
 
 LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
@@ -49,8 +48,7 @@ class PlanOptions:
     ``artifact_repository`` is the default repository as Argo writes it; artifacts without a location of their own get their key from its
     ``keyFormat``. ``workflow_defaults`` is merged beneath every workflow. ``capture_results`` captures every stdout as result, not only those
     that are referred to. ``max_depth`` bounds the nesting of templates. With ``must_refer`` (Argo's templateReferencing Strict or Secure) only
-    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it. ``semantics`` is the version of Argo's
-    rules for workflows that do not name one.
+    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it.
     """
 
     artifact_repository: JsonObject = field(default_factory=lambda: {"s3": {}})
@@ -60,7 +58,6 @@ class PlanOptions:
     must_refer: bool = False
     pod_name_version: str = "v2"
     expression_templates: bool = True
-    semantics: Semantics = NEWEST
     artifact_drivers: frozenset[str] | None = None  # the names of driver plugins that there are; None: not known here
 
 
@@ -175,8 +172,6 @@ def compile_plan(
     options = options or PlanOptions()
     documents = catalog or NoDocuments()
     manifest = _submitted(workflow, name, namespace, entrypoint, parameters)
-    if (semantics := semantics_of(manifest, options.semantics)) is not options.semantics:
-        options = replace(options, semantics=semantics)
     metadata = object_of(manifest, "metadata")
     space = text_of(metadata, "namespace") or "default"
     manifest_spec = object_of(manifest, "spec")
