@@ -21,6 +21,7 @@ from flowcore.plan.arguments import ABSENT_ARGUMENT
 from flowcore.plan.artifacts import resolve_artifact
 from flowcore.plan.expansion import LOOP_FIELDS, is_loop, item_name, item_variables, items_of
 from flowcore.plan.scopes import without_artifacts
+from flowcore.plan.semantics import NEWEST, Semantics
 from flowcore.plan.templates import Base, Holder
 
 
@@ -96,24 +97,25 @@ class Loop:
         return (self.at(index) for index in range(len(self.items)))
 
 
-def resolve_call(call: JsonObject, scope: Scope) -> JsonObject:
+def resolve_call(call: JsonObject, scope: Scope, semantics: Semantics = NEWEST) -> JsonObject:
     """Fill in what earlier steps or tasks left behind. Hooks stay as they are: they are filled in when they run.
 
-    If ``when`` is already false nothing else is looked at. Raises ExpressionError.
+    If ``when`` is already false nothing else is looked at. Raises ExpressionError, and by older rules leaves tags without value as they are.
     """
+    strict = STEPS_AND_TASKS if semantics.waits_for_references else LENIENT
     body: JsonObject = {key: value for key, value in call.items() if key != "hooks"}
     condition = text_of(call, "when")
     if not has_tags(body):
         return resolve_artifacts(call, scope) if _may_hold(call, condition) else call
     names = without_artifacts(scope)
     if condition:
-        resolved = substitute(condition, names, strict=STEPS_AND_TASKS)
+        resolved = substitute(condition, names, strict=strict)
         if not _may_hold(call, resolved):
             return {**call, "when": resolved}
     marked = mark_absent(object_of(body, "arguments"), scope)
     if marked:
         body["arguments"] = marked
-    made = dict(substitute(body, names, strict=STEPS_AND_TASKS))
+    made = dict(substitute(body, names, strict=strict))
     if "hooks" in call:
         made["hooks"] = call["hooks"]
     return resolve_artifacts(made, scope)

@@ -135,7 +135,7 @@ def _add(turn: Turn, frame: DagFrame, scope: Scope, name: str) -> None:
     if node.type is NodeType.TASK_GROUP:
         scope_with(scope, aggregate_variables("tasks", name, [turn.row(child) for child in turn.children(node.id)]))
     scope_with(scope, node_variables("tasks", name, hooks.last_attempt(turn, node)))
-    scope_with(scope, skipped_variables("tasks", name, node, _entry(turn, frame, frame.tasks[name])))
+    scope_with(scope, skipped_variables("tasks", name, node, _entry(turn, frame, frame.tasks[name]), turn.plan.options.semantics))
 
 
 def _entry(turn: Turn, frame: DagFrame, task: JsonObject) -> Entry | None:

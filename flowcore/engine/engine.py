@@ -19,7 +19,6 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from random import Random
 from typing import assert_never
 
 from flowcore.engine import control, gates, reopening, times, whole
@@ -49,7 +48,7 @@ from flowcore.engine.messages import (
 )
 from flowcore.engine.turn import State, Turn
 from flowcore.errors import InternalError
-from flowcore.language.sources import sources
+from flowcore.language.sources import Chance, sources
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, WorkflowPhase
 from flowcore.plan.plan import Plan
 
@@ -69,7 +68,7 @@ class Engine:
     """Decides, and does nothing itself: the same events give the same reactions."""
 
     def __init__(
-        self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False, chance: Random | None = None
+        self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False, chance: Chance | None = None
     ) -> None:
         """Take up ``plan`` with the rows that were recorded of it, if any. ``chance`` is what the functions of expressions draw from, instead
         of the operating system's.

@@ -16,6 +16,7 @@ from flowcore.language.scope import ABSENT, Scope
 from flowcore.nodes import Phase
 from flowcore.plan.artifacts import resolve_artifact, resolve_variable, unwrap
 from flowcore.plan.scopes import global_artifacts, global_parameters, scope_with
+from flowcore.plan.semantics import NEWEST, Semantics
 
 _EXIT_CODE_0: JsonObject = {"exitCode": "0"}  # shared by most rows there are; rows are never changed in place
 RESULT_LIMIT = 256 * 1024
@@ -85,7 +86,7 @@ def _artifacts(declared: list[JsonObject], stored: Mapping[str, JsonObject]) -> 
     return found, missing
 
 
-def of_template(template: JsonObject, scope: Scope) -> JsonObject | None:
+def of_template(template: JsonObject, scope: Scope, semantics: Semantics = NEWEST) -> JsonObject | None:
     """The outputs of a Steps or DAG template, from what its steps or tasks left behind. Raises ExpressionError."""
     declared = object_of(template, "outputs")
     parameters, artifacts = objects_of(declared, "parameters"), objects_of(declared, "artifacts")
@@ -93,19 +94,19 @@ def of_template(template: JsonObject, scope: Scope) -> JsonObject | None:
         return None
     outputs: JsonObject = {}
     if parameters:
-        outputs["parameters"] = [_template_parameter(parameter, scope) for parameter in parameters]
+        outputs["parameters"] = [_template_parameter(parameter, scope, semantics) for parameter in parameters]
     if artifacts:
         outputs["artifacts"] = _template_artifacts(artifacts, scope)
     return outputs
 
 
-def _template_parameter(parameter: JsonObject, scope: Scope) -> Json:
+def _template_parameter(parameter: JsonObject, scope: Scope, semantics: Semantics) -> Json:
     source = parameter.get("valueFrom")
     if not isinstance(source, dict):
         raise ExpressionError("output parameters must have a valueFrom specified")
     default = source.get("default")
     try:
-        value = _resolve(source, scope)
+        value = _resolve(source, scope, semantics)
     except ExpressionError:
         if default is None:
             raise
@@ -120,10 +121,12 @@ def _template_parameter(parameter: JsonObject, scope: Scope) -> Json:
     return {**{key: item for key, item in parameter.items() if key != "valueFrom"}, "value": _as_text(value)}
 
 
-def _resolve(source: JsonObject, scope: Scope) -> Json:
+def _resolve(source: JsonObject, scope: Scope, semantics: Semantics) -> Json:
     expression = text_of(source, "expression")
     if expression:
         value = compile_expression(expression).evaluate(scope.environment(), functions=ARGO_FUNCTIONS)
+        if value is None and not semantics.nil_outputs_fail:
+            return "<nil>"
         if value is None:
             raise ExpressionError(f"failed to evaluate expression {json_text(expression)}")
         return cast("Json", value)

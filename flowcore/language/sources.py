@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
+Chance = random.Random
 
 _CLOCK: ContextVar[Clock | None] = ContextVar("flowcore_expression_clock", default=None)
 _CHANCE: ContextVar[random.Random | None] = ContextVar("flowcore_expression_chance", default=None)
@@ -31,7 +32,7 @@ def chance() -> random.Random:
 
 
 @contextmanager
-def sources(*, clock: Clock | None = None, chance: random.Random | None = None) -> Iterator[None]:
+def sources(*, clock: Clock | None = None, chance: Chance | None = None) -> Iterator[None]:
     """Let functions within the block use this clock and these random numbers; None leaves one as it is."""
     clock_token = _CLOCK.set(clock or _CLOCK.get())
     chance_token = _CHANCE.set(chance or _CHANCE.get())

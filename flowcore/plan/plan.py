@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from flowcore.nodes import RunRow
 from flowcore.plan.artifacts import KEY_FIELDS
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.restrictions import check_reference
+from flowcore.plan.semantics import NEWEST, Semantics, semantics_of
 from flowcore.plan.templates import Base, Templates
 
 LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
@@ -58,6 +59,7 @@ class PlanOptions:
     must_refer: bool = False
     pod_name_version: str = "v2"
     expression_templates: bool = True
+    semantics: Semantics = NEWEST
     artifact_drivers: frozenset[str] | None = None  # the names of driver plugins that there are; None: not known here
 
 
@@ -172,6 +174,8 @@ def compile_plan(
     options = options or PlanOptions()
     documents = catalog or NoDocuments()
     manifest = _submitted(workflow, name, namespace, entrypoint, parameters)
+    if (semantics := semantics_of(manifest, options.semantics)) is not options.semantics:
+        options = replace(options, semantics=semantics)
     metadata = object_of(manifest, "metadata")
     space = text_of(metadata, "namespace") or "default"
     manifest_spec = object_of(manifest, "spec")

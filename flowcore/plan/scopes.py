@@ -14,6 +14,7 @@ from flowcore.jsontypes import Json, JsonObject, compact, json_text, object_of, 
 from flowcore.language.quantities import rfc3339, time_letters
 from flowcore.language.scope import ABSENT, Scope, Value
 from flowcore.nodes import Node, NodeId, Phase, RunRow
+from flowcore.plan.semantics import NEWEST, Semantics
 from flowcore.plan.templates import Entry
 
 ANNOTATION_SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
@@ -116,9 +117,9 @@ def output_variables(stem: str, outputs: JsonObject | None) -> dict[str, Value]:
     return variables
 
 
-def skipped_variables(prefix: str, name: str, node: Node, entry: Entry | None) -> dict[str, Value]:
-    """What the outputs of a skipped or omitted node stand for: the producer's default, or an absent optional (argo-semantics 3.7)."""
-    if entry is None or node.outputs or node.phase not in (Phase.SKIPPED, Phase.OMITTED):
+def skipped_variables(prefix: str, name: str, node: Node, entry: Entry | None, semantics: Semantics = NEWEST) -> dict[str, Value]:
+    """What the outputs of a skipped or omitted node stand for: the producer's default, or an absent optional; nothing by older rules."""
+    if entry is None or not semantics.absent_outputs or node.outputs or node.phase not in (Phase.SKIPPED, Phase.OMITTED):
         return {}
     stem = f"{prefix}.{name}.outputs"
     declared = object_of(entry.json, "outputs")

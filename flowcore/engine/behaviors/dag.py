@@ -152,7 +152,7 @@ class DagRunning:
             return
         try:
             scope = scope_of_task(turn, frame, name)
-            task = resolve_call(frame.tasks[name], scope)
+            task = resolve_call(frame.tasks[name], scope, turn.plan.options.semantics)
             if is_loop(task):
                 group = fanout.begin(turn, frame, task, scope)
                 if group is None:
@@ -245,7 +245,7 @@ class DagRunning:
             if known is not None:
                 self.executing.go_on_deeper(turn, known, node)
             elif node.id in turn.state.unopened:
-                task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name))
+                task = resolve_call(frame.tasks[name], scope_of_task(turn, frame, name), turn.plan.options.semantics)
                 self.executing.execute(turn, self._call(turn, frame, name, task))
         except LimitReached:
             pass
@@ -260,7 +260,7 @@ class DagRunning:
     def _reopen_loop(self, turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
         scope = scope_of_task(turn, frame, name)
         try:
-            fanout.begin(turn, frame, resolve_call(frame.tasks[name], scope), scope)
+            fanout.begin(turn, frame, resolve_call(frame.tasks[name], scope, turn.plan.options.semantics), scope)
         except ExpressionError as error:
             turn.mark(node.id, Phase.ERROR, str(error))
 
@@ -348,7 +348,7 @@ class DagRunning:
             node = turn.get(frame.ids[name])
             if node is not None:
                 outputs.export(turn, node.outputs)
-        made = outputs.of_template(frame.processed.body, scope)
+        made = outputs.of_template(frame.processed.body, scope, turn.plan.options.semantics)
         if made is not None:
             turn.put(replace(turn.row(frame.node), outputs=made))
         self._set_outbound(turn, frame)

@@ -133,7 +133,7 @@ class Stepping:
         resolved: list[JsonObject] = []
         try:
             for step in frame.groups[frame.index]:
-                resolved.append(resolve_call(step, frame.scope))
+                resolved.append(resolve_call(step, frame.scope, turn.plan.options.semantics))
         except ExpressionError as error:
             return f"failed to resolve references: {error}"
         try:
@@ -304,7 +304,9 @@ class Stepping:
             child = turn.by_name(f"{group.name}.{name}")
             if child is not None:
                 scope_with(frame.scope, node_variables("steps", name, hooks.last_attempt(turn, child)))
-                scope_with(frame.scope, skipped_variables("steps", name, child, self._entry(turn, frame, step)))
+                scope_with(
+                    frame.scope, skipped_variables("steps", name, child, self._entry(turn, frame, step), turn.plan.options.semantics)
+                )
                 continue
             prefix = f"{group.name}.{name}("
             items = [
@@ -338,7 +340,7 @@ class Stepping:
 
     def _succeed(self, turn: Turn, frame: StepsFrame) -> Node:
         self._set_outbound(turn, frame)
-        made = outputs.of_template(frame.processed.body, frame.scope)
+        made = outputs.of_template(frame.processed.body, frame.scope, turn.plan.options.semantics)
         if made is not None:
             turn.put(replace(turn.row(frame.node), outputs=made))
             outputs.export(turn, made)
