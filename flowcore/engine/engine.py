@@ -46,7 +46,7 @@ from flowcore.engine.messages import (
     SuspendRequested,
     Woken,
 )
-from flowcore.engine.turn import State, Turn
+from flowcore.engine.turn import Ask, State, Turn
 from flowcore.errors import InternalError
 from flowcore.language.sources import Chance, sources
 from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, WorkflowPhase
@@ -68,16 +68,24 @@ class Engine:
     """Decides, and does nothing itself: the same events give the same reactions."""
 
     def __init__(
-        self, plan: Plan, rows: Iterable[Node] = (), run: RunRow | None = None, *, one_pass: bool = False, chance: Chance | None = None
+        self,
+        plan: Plan,
+        rows: Iterable[Node] = (),
+        run: RunRow | None = None,
+        *,
+        one_pass: bool = False,
+        chance: Chance | None = None,
+        ask: Ask | None = None,
     ) -> None:
         """Take up ``plan`` with the rows that were recorded of it, if any. ``chance`` is what the functions of expressions draw from, instead
         of the operating system's.
 
         With ``one_pass`` each ``handle`` makes one pass only, in the rhythm of Argo's controller: call it again, without events, while it
-        changes rows.
+        changes rows. With ``ask`` nodes get their locks and remembered outputs from there, at once, instead of by commands and events.
         """
         self.plan = copy.copy(plan)
         self._state = State(self.plan, rows, run or plan.run)
+        self._state.ask = ask
         self._executing = _executing()
         self._locks = LockStatus(self._state.run, lambda node: self._state.nodes[node].name)
         self._passes = 1 if one_pass else _MOST_PASSES

@@ -1,7 +1,8 @@
 """The gates before a node's work: locks (``synchronization``) and remembered outputs (``memoize``) (argo-semantics 6.10, 6.11).
 
-The engine asks by a command and is answered by an event; meanwhile the node is Pending. ``enter`` lets a node through or makes it wait,
-``leave`` gives back its locks when it is fulfilled.
+The engine asks by a command and is answered by an event; meanwhile the node is Pending. An engine that was given somebody who answers at
+once (``State.ask``) asks him, and the node goes on in the same pass, as it does in Argo's controller. ``enter`` lets a node through or makes
+it wait, ``leave`` gives back its locks when it is fulfilled.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from flowcore.engine import limits
 from flowcore.engine.calls import Call
 from flowcore.engine.frames import LeafFrame
-from flowcore.engine.messages import Acquire, Recall, Release, Remember
-from flowcore.engine.turn import Turn
+from flowcore.engine.messages import Acquire, Recall, Recalled, Refused, Release, Remember
+from flowcore.engine.turn import RECALLING, Turn
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.quantities import parse_go_duration
@@ -21,7 +23,7 @@ from flowcore.plan.arguments import Processed
 from flowcore.plan.locking import locks_of, problem_of
 from flowcore.plan.templates import Base
 
-ANSWER = "?"  # what a node waits for until its question is answered; it is not active meanwhile
+ANSWER = "?"  # what a node waits for until it is told whether it gets its locks; it is not active meanwhile
 _CACHE_KEY = re.compile(r"^[a-zA-Z0-9][-a-zA-Z0-9]*$")
 
 
@@ -50,10 +52,16 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
         problem = problem_of(locks, turn.run.namespace, turn.plan.documents)
         if problem:
             raise ExpressionError(problem)
-        return _wait(turn, call, base, processed, node, Acquire(id_, locks))
+        if turn.state.ask is None:
+            return _wait(turn, call, base, processed, node, Acquire(id_, locks))
+        _take_locks(turn, call, base, processed, Acquire(id_, locks))
     if memoize and id_ not in turn.state.recalled and (node is None or node.memoization is None or node.waiting is not None):
-        return _wait(turn, call, base, processed, node, _recall(id_, memoize))
+        if turn.state.ask is None:
+            return _wait(turn, call, base, processed, node, _recall(id_, memoize))
+        _look_up(turn, call, processed, memoize)
     row = turn.get(id_)
+    if row is not None and row.waiting is not None and row.waiting != ANSWER and turn.state.ask is not None:
+        return row
     if row is not None and row.phase.fulfilled:
         turn.state.frames.pop(id_, None)
         return row
@@ -73,7 +81,10 @@ def _hold_on(turn: Turn, node: NodeId, locks: tuple[JsonObject, ...]) -> None:
     if locks:
         turn.state.granted.add(node)
         _asked(turn, node).add(Acquire.__name__)
-        turn.commands.insert(0, Acquire(node, locks))
+        if turn.state.ask is None:
+            turn.commands.insert(0, Acquire(node, locks))
+        else:
+            turn.settle(Acquire(node, locks))
 
 
 def _recall(node: NodeId, memoize: JsonObject) -> Recall:
@@ -92,13 +103,10 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     """Make the node, Pending, and ask; the same question is asked once."""
     id_ = turn.id_of(call.name)
     if node is None:
-        # Only a retryStrategy of the template's own makes it a Retry node from the first; so Argo has it.
-        node_type = NodeType.RETRY if isinstance(processed.body.get("retryStrategy"), dict) else processed.entry.node_type
-        node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
-        memoize = object_of(processed.body, "memoize")
-        if memoize:
-            node = turn.put(replace(node, memoization=memoization(memoize, hit=False)))
-    if node.waiting is None:
+        node = _make(turn, call, processed)
+    if isinstance(ask, Recall):
+        node = turn.put(replace(node, waiting=RECALLING))
+    elif node.waiting is None:
         node = turn.put(replace(node, waiting=ANSWER))
     frame = turn.state.frames.get(id_)
     if not isinstance(frame, LeafFrame) or type(ask).__name__ not in _asked(turn, id_):
@@ -108,6 +116,45 @@ def _wait(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
         _asked(turn, id_).add(type(ask).__name__)
         turn.commands.append(ask)
     return turn.row(id_)
+
+
+def _make(turn: Turn, call: Call, processed: Processed) -> Node:
+    # Only a retryStrategy of the template's own makes it a Retry node from the first; so Argo has it.
+    node_type = NodeType.RETRY if isinstance(processed.body.get("retryStrategy"), dict) else processed.entry.node_type
+    node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
+    memoize = object_of(processed.body, "memoize")
+    return turn.put(replace(node, memoization=memoization(memoize, hit=False))) if memoize else node
+
+
+def _take_locks(turn: Turn, call: Call, base: Base, processed: Processed, ask: Acquire) -> None:
+    """Ask for locks and be answered at once. A node that does not get them waits, and asks again in every pass. Raises ExpressionError."""
+    answer = turn.settle(ask)
+    node = turn.get(ask.node) if ask.node is not None else None
+    _asked(turn, turn.id_of(call.name)).add(Acquire.__name__)
+    if isinstance(answer, Refused):
+        if answer.error:
+            raise ExpressionError(answer.message)
+        node = node or _make(turn, call, processed)
+        turn.put(replace(node, waiting=answer.waiting or "?", message=answer.message))
+        turn.state.frames[node.id] = LeafFrame(node=node.id, call=call, processed=processed, base=base)
+        turn.state.asked.add(node.id)
+        limits.block(turn, node.id)
+        return
+    turn.state.granted.add(turn.id_of(call.name))
+    if node is not None:
+        turn.put(replace(node, waiting=ANSWER, message=""))
+
+
+def _look_up(turn: Turn, call: Call, processed: Processed, memoize: JsonObject) -> None:
+    """Look into the cache and be answered at once. Raises ExpressionError."""
+    id_ = turn.id_of(call.name)
+    answer = turn.settle(_recall(id_, memoize))
+    if isinstance(answer, Recalled):
+        if answer.error:
+            raise ExpressionError(answer.error)
+        node = turn.get(id_) or _make(turn, call, processed)
+        turn.put(replace(node, waiting=ANSWER))
+        recalled(turn, turn.row(id_), hit=answer.hit, outputs=answer.outputs)
 
 
 def _asked(turn: Turn, node: NodeId) -> set[str]:
@@ -163,7 +210,7 @@ def leave(turn: Turn, node: Node) -> None:
     if node.id in state.granted or (node.id in state.questions and "Acquire" in state.questions[node.id]):
         state.granted.discard(node.id)
         state.questions.pop(node.id, None)
-        turn.commands.append(Release(node.id))
+        turn.tell(Release(node.id))
     state.asked.discard(node.id)
     state.answered.discard(node.id)
 
@@ -172,4 +219,4 @@ def remember(turn: Turn, node: Node) -> None:
     """Have the outputs of a node that succeeded remembered, if it was a miss."""
     status = node.memoization
     if status is not None and not status.get("hit") and node.phase is Phase.SUCCEEDED:
-        turn.commands.append(Remember(node.id, text_of(status, "cacheName"), text_of(status, "key"), node.outputs))
+        turn.tell(Remember(node.id, text_of(status, "cacheName"), text_of(status, "key"), node.outputs))

@@ -15,17 +15,18 @@ from flowcore.nodes import Node, NodeId, NodeType, Phase
 FAIL_FAST = "template has failed or errored children and failFast enabled"
 
 
-def workflow_is_full(turn: Turn) -> bool:
-    """Whether as many pods are active as ``spec.parallelism`` allows."""
+def workflow_is_full(turn: Turn, *, expected: int = 0) -> bool:
+    """Whether as many pods are active as ``spec.parallelism`` allows, with so many that are ``expected``."""
     limit = turn.plan.spec.get("parallelism")
-    return isinstance(limit, int) and turn.state.active_pods >= limit
+    return isinstance(limit, int) and turn.state.active_pods + expected >= limit
 
 
 def check_new(turn: Turn, call: Call, node: Node | None) -> None:
     """Raise NotNow if the node of ``call`` may not be made now."""
     if node is not None and node.id in turn.state.unopened:
         return
-    if workflow_is_full(turn):
+    # A hook that finds no slot is an error: it is not refused for work that may never begin.
+    if workflow_is_full(turn, expected=0 if call.hooked else turn.state.recalling):
         raise NotNow
     if call.boundary is None or node is not None:
         return

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowcore.engine.calls import NotNow
-from flowcore.engine.messages import Command
+from flowcore.engine.messages import Acquire, Command, Granted, Recall, Recalled, Refused, Release, Remember
 from flowcore.jsontypes import JsonObject
 from flowcore.language.scope import Scope
 from flowcore.language.tags import substitute
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 _COUNTED = frozenset({NodeType.POD, NodeType.STEPS, NodeType.DAG})
 _LEAVES = frozenset({NodeType.POD, NodeType.SUSPEND, NodeType.HTTP, NodeType.PLUGIN})
 _FRAMED = _LEAVES | {NodeType.STEPS, NodeType.DAG, NodeType.RETRY}
+RECALLING = "cache"  # what a node waits for until the cache has answered; what comes after it finds its slot taken
 _SEPARATOR = re.compile(r"^(\[\d+\])?\.")
+
+
+Ask = Callable[["Acquire | Release | Recall | Remember"], "Granted | Refused | Recalled | None"]
 
 
 class State:
@@ -40,6 +44,7 @@ class State:
         self.nodes: dict[NodeId, Node] = {}
         self.children: dict[NodeId, list[NodeId]] = {}
         self.active_pods = 0
+        self.recalling = 0
         self.active_pods_under: defaultdict[NodeId, int] = defaultdict(int)
         self.active_children_under: defaultdict[NodeId, int] = defaultdict(int)
         self.unsuccessful_under: defaultdict[NodeId, int] = defaultdict(int)
@@ -61,6 +66,7 @@ class State:
         self.globals = Scope()  # what holds for the whole run, and its outputs so far
         self.current = self.globals.child()  # the run's status, duration and failures on top, as of this pass
         self.shared = self.current.child()  # global artifacts on top: only what resolves artifacts sees them
+        self.ask: Ask | None = None  # who answers at once what is asked for at gates
         self.open_leaves = 0
         self.wait_for_slot = False
         self.timers = 0
@@ -85,6 +91,8 @@ class State:
                 self.open_leaves += by
             if row.wake_at is not None:
                 self.timers += by
+            if row.waiting == RECALLING:
+                self.recalling += by
         if row.type not in _COUNTED:
             return
         boundary = row.boundary
@@ -118,6 +126,7 @@ class State:
         """The counters, for comparison with those of a state rebuilt from the rows."""
         return {
             "active_pods": self.active_pods,
+            "recalling": self.recalling,
             "open_leaves": self.open_leaves,
             "timers": self.timers,
             "active_pods_under": {key: count for key, count in self.active_pods_under.items() if count},
@@ -286,6 +295,17 @@ class Turn:
             self.state.children.setdefault(parent, []).append(child)
         if new:
             self.put(changed(row, parents=tuple(known)))
+
+    def tell(self, command: Release | Remember) -> None:
+        """Have a lock given back, or outputs remembered."""
+        if self.state.ask is None:
+            self.commands.append(command)
+        else:
+            self.settle(command)
+
+    def settle(self, command: Acquire | Release | Recall | Remember) -> Granted | Refused | Recalled | None:
+        """Ask, or tell, him who answers at once."""
+        return self.state.ask(command) if self.state.ask is not None else None
 
     def update_run(self, row: RunRow) -> None:
         """Replace the row of the run."""

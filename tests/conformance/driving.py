@@ -66,6 +66,7 @@ class Drive:
     changed: bool = False  # whether the last pass changed any row
     log: list[tuple[int, Command]] = field(default_factory=list)
     waiting: dict[str, Acquire] = field(default_factory=dict)
+    at_once: bool = False  # the engine asks for the locks and caches of nodes within its pass, as Argo's controller does
 
     def handle(self, events: Sequence[Event]) -> list[Command]:
         """One pass. Returns the commands that the world has to carry out: starts, stops, wakes and waits."""
@@ -89,6 +90,11 @@ class Drive:
             if not batch:
                 return later
         raise AssertionError(f"pass {self.passes} does not come to rest")
+
+    def ask(self, command: Acquire | Release | Recall | Remember) -> Any:
+        """The answer to what the engine asks within its pass."""
+        self.log.append((self.passes, command))
+        return next(iter(self._answer(command) or ()), None)
 
     def _answer(self, command: Command) -> Iterable[Event] | None:
         """The events that answer a command within the pass; None for what takes time."""
@@ -120,7 +126,8 @@ class Drive:
         if answer.granted:
             self.waiting.pop(holder, None)
             return [Granted(command.node)]
-        self.waiting[holder] = command
+        if not self.at_once or command.node is None:
+            self.waiting[holder] = command
         return [Refused(command.node, message=answer.error or answer.message, waiting=answer.waiting, error=answer.error is not None)]
 
     def _release(self, command: Release) -> list[Event]:
@@ -133,7 +140,9 @@ class Drive:
         return events
 
 
-def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] = (), run: Any = None, **options: Any) -> Drive:
+def open_run(
+    workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] = (), run: Any = None, at_once: bool = False, **options: Any
+) -> Drive:
     """Compile ``workflow``, validate it if it is new, and put an engine over it; raises InvalidWorkflow for what is no valid workflow."""
     plan_module = importlib.import_module("flowcore.plan.plan")
     engine_module = importlib.import_module("flowcore.engine.engine")
@@ -150,7 +159,9 @@ def open_run(workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] =
     )
     if run is None:
         _validate(plan.manifest, world, options.get("workflow_defaults"))
-    return Drive(engine_module.Engine(plan, rows=rows, run=run, one_pass=True), world, plan)
+    drive = Drive(None, world, plan, at_once=at_once)
+    drive.engine = engine_module.Engine(plan, rows=rows, run=run, one_pass=True, ask=drive.ask if at_once else None)
+    return drive
 
 
 def _validate(manifest: Mapping[str, Any], world: World, defaults: Any) -> None:

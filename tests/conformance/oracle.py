@@ -43,7 +43,7 @@ def run_of(data: Mapping[str, Any]) -> Life:
     if document.get("kind") != "Workflow":
         catalog.add(document)
     world = World(catalog)
-    drive = open_run(submitted(document), world)
+    drive = open_run(submitted(document), world, at_once=True)
     life = Life(drive, Rules(data.get("rules") or ()), data.get("actions") or (), auto_resume=not data.get("no_auto_resume"))
     life.play()
     return life

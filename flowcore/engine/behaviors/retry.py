@@ -117,7 +117,8 @@ class Retrying:
         wrapper = turn.row(frame.node)
         attempts = self._attempts(turn, frame)
         if attempts:
-            wrapper = turn.put(replace(wrapper, outputs=attempts[-1].outputs, wake_at=None))
+            shown = _type_at_the_end(wrapper, frame)
+            wrapper = turn.put(replace(wrapper, outputs=attempts[-1].outputs, wake_at=None, type=shown))
         turn.state.frames.pop(frame.node, None)
         gates.remember(turn, wrapper)
         gates.leave(turn, wrapper)
@@ -172,6 +173,13 @@ class Retrying:
                     turn.connect(frame.node, failed.id)
                 raise
             return failed
+
+
+def _type_at_the_end(wrapper: Node, frame: RetryFrame) -> NodeType:
+    """A wrapper that was made to look into the cache has the type of its template, unless that has a retryStrategy of its own; as in Argo."""
+    if wrapper.memoization is None or isinstance(frame.processed.body.get("retryStrategy"), dict):
+        return wrapper.type
+    return frame.processed.entry.node_type
 
 
 def attempt_variables(number: int, previous: Node | None) -> dict[str, str]:

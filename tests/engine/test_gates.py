@@ -1,0 +1,117 @@
+"""Locks and remembered outputs: who has to wait, and what a node is while it does."""
+
+from __future__ import annotations
+
+from flowcore.engine.engine import Engine
+from flowcore.engine.messages import Acquire, Granted, Opened, Recall, Recalled, Refused, Release, Remember
+from flowcore.nodes import NodeId, NodeType, Phase
+from tests.engine.scene import Scene
+
+CACHE = "memoize: {key: k, cache: {configMap: {name: c}}}"
+LOOP = f"""
+parallelism: 1
+templates:
+- name: main
+  steps: [[{{name: a, template: cached, withItems: [1, 2]}}]]
+- name: cached
+  {CACHE}
+  container: {{image: alpine}}
+"""
+
+
+class Gatekeeper:
+    """One mutex and one cache, which answer at once."""
+
+    def __init__(self) -> None:
+        self.holders: list[NodeId | None] = []
+        self.kept: dict[str, object] = {}
+
+    def __call__(self, asked: Acquire | Release | Recall | Remember) -> Granted | Refused | Recalled | None:
+        match asked:
+            case Acquire(node) if self.holders in ([], [node]):
+                self.holders = [node]
+                return Granted(node)
+            case Acquire(node):
+                return Refused(node, message="taken", waiting="m")
+            case Release(node):
+                self.holders = [holder for holder in self.holders if holder != node]
+            case Recall(node, _, key):
+                return Recalled(node, hit=key in self.kept, outputs=self.kept.get(key))  # type: ignore[arg-type]  # outputs are JSON
+            case Remember(_, _, key, outputs):
+                self.kept[key] = outputs
+        return None
+
+
+def at_once(spec: str) -> tuple[Scene, Gatekeeper]:
+    """A run whose engine asks a gatekeeper."""
+    scene, gatekeeper = Scene(spec, opened=False), Gatekeeper()
+    scene.engine = Engine(scene.plan, ask=gatekeeper)
+    scene.tell(Opened())
+    return scene, gatekeeper
+
+
+def test_what_looks_into_the_cache_takes_its_slot_already() -> None:
+    """Otherwise both items would miss, though the second may only begin when the first has ended and is remembered."""
+    scene = Scene(LOOP)
+    assert scene.id("[0].a(1:2)") not in scene.rows
+    scene.recall("[0].a(0:1)")
+    scene.succeed("[0].a(0:1)")
+    assert scene.remembered[scene.id("[0].a(0:1)")].key == "k"
+    scene.recall("[0].a(1:2)", {"exitCode": "0"}, hit=True)
+    assert scene.phase == "Succeeded"
+
+
+def test_a_cache_that_answers_at_once_lets_the_work_begin_in_the_same_pass() -> None:
+    scene, _ = at_once(LOOP)
+    assert scene.under_way() == ["[0].a(0:1)"]
+    scene.succeed("[0].a(0:1)")
+    assert scene.under_way() == []
+    assert scene.node("[0].a(1:2)").memoization == {"hit": True, "key": "k", "cacheName": "c"}
+    assert scene.phase == "Succeeded"
+
+
+def test_a_lock_is_asked_for_in_every_pass_until_it_is_free() -> None:
+    scene, gatekeeper = at_once(
+        """
+        templates:
+        - name: main
+          steps: [[{name: a, template: alone}, {name: b, template: alone}]]
+        - name: alone
+          synchronization: {mutexes: [{name: m}]}
+          container: {image: alpine}
+        """
+    )
+    waiting = scene.node("[0].b")
+    assert (waiting.phase, waiting.waiting, waiting.message) == (Phase.PENDING, "m", "taken")
+    scene.succeed("[0].a")
+    assert gatekeeper.holders == [scene.id("[0].b")]
+    assert (scene.node("[0].b").waiting, scene.node("[0].b").message) == (None, "")
+    scene.succeed("[0].b")
+    assert gatekeeper.holders == []
+    assert scene.phase == "Succeeded"
+
+
+def retried_and_remembered(own: str, general: str) -> Scene:
+    scene = Scene(
+        f"""
+        {general}
+        templates:
+        - name: main
+          steps: [[{{name: a, template: cached}}]]
+        - name: cached
+          {own}
+          {CACHE}
+          container: {{image: alpine}}
+        """
+    )
+    root = "(0)[0].a" if general else "[0].a"
+    scene.recall(root)
+    scene.succeed(f"{root}(0)")
+    assert scene.node(root).phase is Phase.SUCCEEDED
+    return scene
+
+
+def test_a_remembered_node_is_a_retry_only_by_its_templates_own_strategy() -> None:
+    """Argo makes it before it asks for the strategy of the whole workflow."""
+    assert retried_and_remembered("retryStrategy: {limit: 1}", "").node("[0].a").type is NodeType.RETRY
+    assert retried_and_remembered("", "retryStrategy: {limit: 1}").node("(0)[0].a").type is NodeType.POD
