@@ -68,7 +68,7 @@ def test_outputs_of_skipped_nodes(flow: str, prefix: str, version: str, form: st
     result, commands = played(flow, version, form.replace("REF", reference))
     if command is None:
         assert (result.phase, commands) == ("Error" if flow is DAG else "Failed", [])
-        assert reference in result.node("b").message
+        assert any(reference in node.message for node in result.nodes.values())
     else:
         assert (result.phase, commands) == ("Succeeded", [[command.replace("REF", reference)]])
 
