@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from flowcore.errors import Problem
 from flowcore.jsontypes import Json, JsonObject
-from flowcore.models import CronWorkflowSpec, Model, Step, Synchronization
+from flowcore.models import Model, Step
 from flowcore.models.base import any_string, written_names
 from flowcore.yaml import dotted
 
@@ -39,13 +39,6 @@ _EXPECTED = {
     "number_type": "a number",
 }
 _RANGE = {"greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le", "greater_than": "gt"}
-_RENAMED: dict[type[Model], dict[str, str]] = {
-    Synchronization: {
-        "mutex": "write a list: mutexes: [{name: ...}]",
-        "semaphore": "write a list: semaphores: [{configMapKeyRef: ...}]",
-    },
-    CronWorkflowSpec: {"schedule": 'write a list: schedules: ["..."]'},
-}
 
 
 def mended(data: JsonObject, error: ValidationError, *, lenient: bool) -> tuple[JsonObject, list[Problem]]:
@@ -72,14 +65,14 @@ def _filler(kind: str) -> Json:
 
 
 def _put(data: Json, path: Path, value: Json) -> None:
-    holder, last = _at(data, path[:-1]), path[-1]
+    holder, last = holder_at(data, path[:-1]), path[-1]
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int):
         holder[last] = "" if value is None else value
 
 
-def _at(data: Json, path: Path) -> Json:
+def holder_at(data: Json, path: Path) -> Json:
     """What stands at ``path``, as far as it leads."""
     for step in path:
         if isinstance(data, dict):
@@ -152,18 +145,18 @@ def _looks_like_tag(value: dict[str, Json]) -> bool:
 
 def unknown_fields(model: Model, *, only_steps: bool = False) -> Iterator[Problem]:
     """One problem for each field that no Argo structure has; with ``only_steps`` those alone that Argo itself never lets pass."""
-    for path, part in _parts(model, ()):
+    for path, part in parts_with_unknown_fields(model):
         if only_steps and type(part) is not Step:
             continue
         for key in part.model_extra or ():
-            remedy = _meant(key, _written(part), type(part))
+            remedy = _meant(key, _written(part))
             yield Problem(f'unknown field "{key}"', dotted((*path, key)), remedy=remedy, rule="unknown-field")
 
 
 def respelt(data: JsonObject, model: Model) -> JsonObject | None:
     """A copy of ``data`` with field names in their proper case, or None if all are: Argo's controller does not look at case."""
     patched: JsonObject | None = None
-    for path, part in _parts(model, ()):
+    for path, part in parts_with_unknown_fields(model):
         proper = {name.lower(): name for name in _written(part)} if part.model_extra else {}
         for key in part.model_extra or ():
             if key.lower() in proper and type(part) is not Step:
@@ -173,13 +166,17 @@ def respelt(data: JsonObject, model: Model) -> JsonObject | None:
 
 
 def _rename(data: Json, path: Path, old: str, new: str) -> None:
-    holder = _at(data, path)
+    holder = holder_at(data, path)
     if isinstance(holder, dict) and old in holder:
         holder.setdefault(new, holder.pop(old))
 
 
+def parts_with_unknown_fields(model: Model) -> Iterator[tuple[Path, Model]]:
+    """The models at and below ``model`` that have unknown fields, with their paths."""
+    return _parts(model, ())
+
+
 def _parts(value: object, path: Path) -> Iterator[tuple[Path, Model]]:
-    """The models at and below ``value`` that have unknown fields, with their paths."""
     if isinstance(value, Model):
         if value.model_extra:
             yield path, value
@@ -201,11 +198,8 @@ def _written(model: Model) -> list[str]:
     return list(written_names(type(model)).values())
 
 
-def _meant(key: str, names: list[str], model: type[Model]) -> str | None:
+def _meant(key: str, names: list[str]) -> str | None:
     """What was probably meant by ``key``."""
-    renamed = _RENAMED.get(model, {}).get(key)
-    if renamed:
-        return renamed
     plain = {name.lower(): name for name in names}
     folded = key.lower().replace("_", "").replace("-", "")
     close = difflib.get_close_matches(folded, plain, n=1, cutoff=0.7)

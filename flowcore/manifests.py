@@ -17,6 +17,7 @@ from flowcore import yaml
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
 from flowcore.jsontypes import Json, JsonObject
 from flowcore.manifest_problems import mended, respelt, unknown_fields
+from flowcore.manifest_renames import renewed
 from flowcore.models import DOCUMENT_TYPES, AnyDocument, Workflow
 from flowcore.models.base import Model
 from flowcore.yaml import Limits, Parsed
@@ -26,7 +27,7 @@ Source: TypeAlias = str | bytes | Path
 
 @dataclass
 class Document:
-    """One document: ``json`` as it was read, ``model`` if its kind is one of Argo's, ``problems`` that are only warnings."""
+    """One document: ``json`` as it was read, but with new names for old fields, ``model`` if its kind is one of Argo's, ``problems`` that are only warnings."""
 
     json: JsonObject
     model: AnyDocument | None
@@ -63,7 +64,7 @@ def load_documents(
 ) -> list[Document]:
     """Read every document of a text (``str`` or ``bytes``) or file (``Path``), YAML or JSON.
 
-    ``file`` is what messages call the text. ``strict`` makes duplicate keys errors; ``allow_unknown`` is as lenient as Argo's controller: unknown
+    ``file`` is what messages call the text. ``strict`` makes duplicate keys and old names errors; ``allow_unknown`` is as lenient as Argo's controller: unknown
     fields pass, save in steps, and numbers may stand for texts. ``kind`` is assumed for documents that name none. Documents of kinds that are not
     Argo's (ConfigMaps, Secrets) come without a model. Raises InvalidWorkflow with every problem of every document.
     """
@@ -146,7 +147,7 @@ def _text(source: Source, file: str | None, limits: Limits) -> tuple[str, str | 
 
 
 def _hardened(problem: Problem) -> Problem:
-    return replace(problem, severity="error") if problem.rule == "duplicate-key" else problem
+    return replace(problem, severity="error") if problem.rule in ("duplicate-key", "old-name") else problem
 
 
 def _document(parsed: Parsed, file: str | None, *, allow_unknown: bool, kind: str | None) -> Document:
@@ -165,6 +166,11 @@ def _document(parsed: Parsed, file: str | None, *, allow_unknown: bool, kind: st
         return document
     document.problems += _wrong_version(data)
     document.model, problems = _validated(model, data, lenient=allow_unknown)
+    if document.model is not None and not allow_unknown:
+        document.json, old = renewed(data, document.model)
+        if old:
+            document.model, problems = _validated(model, document.json, lenient=False)
+            problems = [*problems, *old]
     document.problems += problems
     if document.model is not None:
         document.problems += unknown_fields(document.model, only_steps=allow_unknown)

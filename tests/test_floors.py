@@ -17,7 +17,7 @@ CORE = ROOT / "flowcore"
 # Lowest first; a name is a module or a package directly below flowcore, or a dotted one where parts of a package stand on different floors.
 FLOORS = (
     "errors jsontypes",
-    "models nodes manifests manifest_problems yaml",
+    "models nodes manifests manifest_problems manifest_renames yaml",
     "language",
     "plan",
     "engine",
@@ -58,8 +58,8 @@ ALLOWED = {
 }
 
 REQUIRED = {"anyio", "pydantic", "pydantic_core", "ruamel", "simpleeval", "tenacity", "annotated_types", "typing_extensions"}
-# The command line and the pytest plugin are what the extras `cli` and `test` are for.
-EXTRAS = {"cli": {"typer", "rich", "click"}, "pytest_plugin": {"pytest"}, "testing": {"pytest"}}
+# The command line, the pytest plugin and spans are what the extras `cli`, `test` and `otel` are for.
+EXTRAS = {"observing": {"opentelemetry"}, "cli": {"typer", "rich", "click"}, "pytest_plugin": {"pytest"}, "testing": {"pytest"}}
 
 # What a backend has no business with: how a run is planned, driven and shown.
 INNER = {"plan", "runner", "running", "results", "timers", "memory", "cli"}
@@ -155,6 +155,7 @@ def test_importing_the_core_loads_no_backend_and_no_extra() -> None:
         "aiohttp",
         "kubernetes_asyncio",
         "obstore",
+        "opentelemetry",
         "psycopg",
         "pytest",
         "trio",

@@ -52,7 +52,7 @@ spec:
   activeDeadlineSeconds: 1.5
   suspend: "true"
   retry_strategy: {}
-  synchronization: {mutex: {name: m}}
+  synchronization: {mutexs: [{name: m}]}
   templates:
   - name: no
     container: {image: 3.10, comand: [x], env: [{name: A, value: 1}]}
@@ -74,7 +74,7 @@ spec:
         (5, "spec.activeDeadlineSeconds"): ("expected a whole number, got the number 1.5", ""),
         (6, "spec.suspend"): ("expected true or false", "remove the quotes"),
         (7, "spec.retry_strategy"): ("unknown field", "did you mean retryStrategy?"),
-        (8, "spec.synchronization.mutex"): ("unknown field", "mutexes: ["),
+        (8, "spec.synchronization.mutexs"): ("unknown field", "did you mean mutexes?"),
         (10, "spec.templates[0].name"): ("expected a text, got false", "bools in YAML"),
         (11, "spec.templates[0].container.image"): ("expected a text, got the number 3.1", '"3.1"'),
         (11, "spec.templates[0].container.comand"): ("unknown field", "did you mean command?"),
