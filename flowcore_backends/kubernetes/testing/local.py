@@ -1,7 +1,7 @@
 """Pods of a ``FakeKube`` whose containers are processes of this machine, so that whole workflows run end to end without a cluster.
 
-Volumes are folders; a path below a mount is rewritten to its folder wherever it appears in commands, arguments and variables. Images are not
-used: commands must exist here. Nothing is isolated; for tests only.
+Volumes are folders (``local_volumes.py``); a path below a mount is rewritten to its folder wherever it appears in commands, arguments, variables
+and scripts. Images are not used: commands must exist here. Nothing is isolated; for tests only.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowcore.jsontypes import JsonObject, object_of, objects_of, strings_of, text_of
+from flowcore_backends.kubernetes.capture import MAIN, SCRIPT
 from flowcore_backends.kubernetes.testing.lives import FakePod, Life, LogReader, running, terminated, waiting
+from flowcore_backends.kubernetes.testing.local_volumes import Absent, environment, volume_folder
+from flowcore_backends.probes import answers, connects, port_number
 
 _NOTE = "/dev/termination-log"
 _SIGNAL_BASE = 128
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _SECONDS_FOR_SIDECARS = 5.0
+_SECONDS_BETWEEN_PROBES = 0.05
 
 
 def local_processes(folder: Path) -> Life:
@@ -44,6 +48,7 @@ class _Kubelet:
     states: dict[str, JsonObject] = field(default_factory=dict)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     begun: dict[str, asyncio.Event] = field(default_factory=dict)
+    probes: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +71,7 @@ class _Kubelet:
             await self._end_sidecars(sidecars)
             self._show("Failed" if any(codes) else "Succeeded")
         finally:
-            for task in (deletion, *sidecars, *mains):
+            for task in (deletion, *sidecars, *mains, *self.probes):
                 task.cancel()
 
     def _show(self, phase: str) -> None:
@@ -82,6 +87,13 @@ class _Kubelet:
 
     async def _run(self, container: JsonObject) -> int:
         name = text_of(container, "name")
+        try:
+            self._prepare(container)
+        except Absent as missing:
+            self.states[name] = waiting("CreateContainerConfigError", str(missing))
+            self._show("Pending")
+            await self.pod.deleted.wait()
+            return _SIGNAL_BASE
         with (self.folder / f"log-{name}").open("wb") as log:
             words = self._words(container, [*strings_of(container, "command"), *strings_of(container, "args")])
             try:
@@ -98,7 +110,10 @@ class _Kubelet:
                 self._show("Pending")
                 return _SIGNAL_BASE
         self.processes[name] = process
-        self.states[name] = running()
+        probe = object_of(container, "readinessProbe")
+        self.states[name] = {**running(), "unready": bool(probe)}
+        if probe:
+            self.probes.append(asyncio.ensure_future(self._become_ready(container, probe)))
         self.begun.setdefault(name, asyncio.Event()).set()
         self.pod.logs[name] = self._reader(name)
         self._show("Running" if self._all_begun() else "Pending")
@@ -110,6 +125,26 @@ class _Kubelet:
         self.states[name] = terminated(code, message=note.read_text(errors="replace")[-4096:] if note.exists() else "")
         self._show("Running" if self._all_begun() else "Pending")
         return code
+
+    async def _become_ready(self, container: JsonObject, probe: JsonObject) -> None:
+        """Ask until the answer is good, more often than a real kubelet does."""
+        name = text_of(container, "name")
+        while True:
+            if await self._passes(container, probe):
+                break
+            await asyncio.sleep(_SECONDS_BETWEEN_PROBES)
+        if "running" in self.states[name]:
+            self.states[name] = running()
+            self._show("Running" if self._all_begun() else "Pending")
+
+    async def _passes(self, container: JsonObject, probe: JsonObject) -> bool:
+        if command := strings_of(object_of(probe, "exec"), "command"):
+            process = await self._exec(text_of(container, "name"), command)
+            await process.communicate()
+            return process.returncode == 0
+        settings = object_of(probe, "httpGet") or object_of(probe, "tcpSocket")
+        port = port_number(settings.get("port"), objects_of(container, "ports"))
+        return await (answers("127.0.0.1", port, settings) if "httpGet" in probe else connects("127.0.0.1", port))
 
     def _all_begun(self) -> bool:
         return all(text_of(one, "name") in self.states for one in objects_of(self.pod.spec, "containers"))
@@ -161,8 +196,20 @@ class _Kubelet:
 
     # --- paths ----------------------------------------------------------------------------------------------------------------------
 
+    def _prepare(self, container: JsonObject) -> None:
+        """Have the container's volumes and scripts in place. Raises Absent for what it refers to and what is not there."""
+        self._environment(container)
+        for mount in objects_of(container, "volumeMounts"):
+            self._place(mount)
+            script = self._place(mount) / "in" / SCRIPT
+            if script.is_file() and text_of(container, "name") == MAIN:
+                script.write_text(self._rewritten(container, script.read_text()))
+
+    def _place(self, mount: JsonObject) -> Path:
+        return volume_folder(self.pod, text_of(mount, "name"), self.folder)
+
     def _environment(self, container: JsonObject) -> dict[str, str]:
-        given = {text_of(one, "name"): text_of(one, "value") for one in objects_of(container, "env")}
+        given = environment(self.pod, container)
         return {**os.environ, **{name: self._rewritten(container, value) for name, value in given.items()}}
 
     def _words(self, container: JsonObject, words: Sequence[str]) -> list[str]:
@@ -171,11 +218,9 @@ class _Kubelet:
     def _rewritten(self, container: JsonObject, text: str) -> str:
         places = {_NOTE: self.folder / f"note-{text_of(container, 'name')}"}
         for mount in objects_of(container, "volumeMounts"):
-            place = self.folder / "volumes" / text_of(mount, "name")
-            place.mkdir(parents=True, exist_ok=True)
-            places[text_of(mount, "mountPath")] = place / text_of(mount, "subPath")
+            places[text_of(mount, "mountPath")] = self._place(mount) / text_of(mount, "subPath")
         longest = sorted(places, key=len, reverse=True)
         pattern = "|".join(re.escape(path) for path in longest)
         made = re.sub(f"(?<![\\w/.])({pattern})(?![\\w-])", lambda found: str(places[found[1]]), text)
-        given = {text_of(one, "name"): text_of(one, "value") for one in objects_of(container, "env")}
+        given = environment(self.pod, container)
         return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else given.get(found[1], found[0]), made)
