@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from flowcore.engine import gates, rules, times
+from flowcore.engine import outputs as exported
 from flowcore.engine.behaviors import suspend
 from flowcore.engine.messages import NodeSetRequested
 from flowcore.engine.turn import Turn
@@ -135,6 +136,7 @@ def set_node(turn: Turn, order: NodeSetRequested) -> None:
     """Set outputs, message and phase of the active suspend nodes that the order selects."""
     for node in active_suspends(turn.state.nodes.values(), order.selector):
         outputs = _with_values(node.outputs, order.parameters)
+        exported.export(turn, {"parameters": [*_set_by(order, outputs)]})
         message = node.message if order.message is None else order.message
         row = replace(node, outputs=outputs, message=message)
         if order.phase is not None:
@@ -143,6 +145,10 @@ def set_node(turn: Turn, order: NodeSetRequested) -> None:
             if finished:
                 turn.state.frames.pop(node.id, None)
         turn.put(row)
+
+
+def _set_by(order: NodeSetRequested, outputs: JsonObject | None) -> list[JsonObject]:
+    return [parameter for parameter in objects_of(outputs or {}, "parameters") if text_of(parameter, "name") in order.parameters]
 
 
 def _with_values(outputs: JsonObject | None, values: Mapping[str, str]) -> JsonObject | None:
@@ -181,6 +187,8 @@ def check_set(nodes: Iterable[Node], order: NodeSetRequested) -> None:
     if not found:
         raise UsageError(f"currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {order.selector}")
     for node in found:
+        if order.parameters and node.outputs is None:
+            raise UsageError("cannot set output parameters because node is not expecting any raw parameters")
         for name in order.parameters:
             parameter = named(node.outputs or {}, "parameters", name)
             if parameter is None:

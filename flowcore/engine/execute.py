@@ -197,6 +197,8 @@ def check_display_name(body: JsonObject) -> None:
 def make_error(turn: Turn, call: Call, node: Node | None, message: str) -> Node:
     """Put a node in phase Error; one that does not exist yet is made, with type Skipped as Argo makes it."""
     if node is not None:
+        if turn.frozen:  # the error is found again by the pass that follows; its frame has to be there
+            raise NotNow
         turn.state.frames.pop(node.id, None)
         daemons.end_beneath(turn, node.id)
         return turn.mark(node.id, Phase.ERROR, message)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, text_of
+from flowcore.language.go_regexp import compile_regexp
 from flowcore.language.quantities import humanize, parse_duration
 from flowcore.nodes import Node, NodeId, NodeType, Phase, WorkflowPhase
 
@@ -38,6 +39,7 @@ _TRANSIENT = (
     "etcdserver: leader changed",
     "etcdserver: request timed out",
     "etcdserver: too many requests",
+    "client rate limiter Wait returned an error",
 )
 
 
@@ -66,10 +68,12 @@ class GiveUp:
 Verdict = TryAgain | WaitUntil | GiveUp
 
 
-def decide_retry(strategy: JsonObject, attempts: list[Node], now: datetime, may_continue: Callable[[str], bool]) -> Verdict:
+def decide_retry(
+    strategy: JsonObject, attempts: list[Node], now: datetime, may_continue: Callable[[str], bool], transient: str = ""
+) -> Verdict:
     """What follows after the last of ``attempts`` failed (argo-semantics 6.1, steps 5 to 10).
 
-    ``may_continue`` evaluates the strategy's expression. Raises ExpressionError for a strategy that cannot be read.
+    ``may_continue`` evaluates the strategy's expression; ``transient`` is a pattern of messages that tell of faults that may pass. Raises ExpressionError for a strategy that cannot be read.
     """
     last = attempts[-1]
     until: datetime | None = None
@@ -80,7 +84,7 @@ def decide_retry(strategy: JsonObject, attempts: list[Node], now: datetime, may_
         if not isinstance(waited, TryAgain):
             return waited
         until = waited.until
-    if not policy_covers(policy_of(strategy), last):
+    if not policy_covers(policy_of(strategy), last, transient):
         return GiveUp(last.message)
     if limit is not None and len(attempts) > limit:
         return GiveUp("No more retries left")
@@ -157,7 +161,7 @@ def policy_of(strategy: JsonObject) -> str:
     return policy or ("Always" if text_of(strategy, "expression") else "OnFailure")
 
 
-def policy_covers(policy: str, last: Node) -> bool:
+def policy_covers(policy: str, last: Node, transient: str = "") -> bool:
     """Whether ``policy`` lets an attempt that ended as ``last`` be followed by another. Raises ExpressionError for an unknown policy."""
     match policy:
         case "Always":
@@ -167,14 +171,14 @@ def policy_covers(policy: str, last: Node) -> bool:
         case "OnError":
             return last.phase is not Phase.FAILED
         case "OnTransientError":
-            return is_transient(last.message)
+            return is_transient(last.message, transient)
         case _:
             raise ExpressionError(f"{policy} is not a valid RetryPolicy")
 
 
-def is_transient(message: str) -> bool:
-    """Whether a message tells of a fault that may pass."""
-    return any(mark in message for mark in _TRANSIENT)
+def is_transient(message: str, pattern: str = "") -> bool:
+    """Whether a message tells of a fault that may pass: a known one, or one that ``pattern`` (a regular expression as in Go) matches."""
+    return any(mark in message for mark in _TRANSIENT) or (bool(pattern) and compile_regexp(pattern).matches(message))
 
 
 def group_failure(children: Iterable[Node], continues: Callable[[Node], bool]) -> Node | None:

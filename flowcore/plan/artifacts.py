@@ -5,6 +5,7 @@ Nothing is read or written here: an artifact is its location (argo-semantics 3.5
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import cast
 from urllib.parse import urlsplit, urlunsplit
@@ -74,24 +75,36 @@ def resolve_artifact(artifact: JsonObject, scope: Scope) -> JsonObject:
 
 def append_to_key(artifact: JsonObject, sub_path: str) -> JsonObject:
     """``artifact`` at ``sub_path`` below its key."""
+    return _with_key(artifact, lambda key: _below(key, sub_path))
+
+
+def with_key(artifact: JsonObject, key: str) -> JsonObject:
+    """``artifact`` at another key of its store, or at another path of its server. Raises ExpressionError if it has none."""
+    return _with_key(artifact, lambda _: key)
+
+
+def _with_key(artifact: JsonObject, change: Callable[[str], str]) -> JsonObject:
     for kind, field in KEY_FIELDS.items():
         location = artifact.get(kind)
         if isinstance(location, dict) and location.get(field):
-            return {**artifact, kind: {**location, field: _joined(str(location[field]), sub_path, is_url=field == "url")}}
+            key = str(location[field])
+            return {**artifact, kind: {**location, field: _with_path(key, change) if field == "url" else change(key)}}
     if artifact.get("optional"):
         return artifact
     raise ExpressionError("key unsupported: the artifact has no location with a key")
 
 
-def _joined(key: str, sub_path: str, *, is_url: bool) -> str:
-    """The key with the sub-path after it; of a URL it is the path that is the key."""
-    if not is_url:
-        return str(PurePosixPath(key) / sub_path.lstrip("/"))
+def _below(key: str, sub_path: str) -> str:
+    return str(PurePosixPath(key or "/") / sub_path.lstrip("/"))
+
+
+def _with_path(url: str, change: Callable[[str], str]) -> str:
+    """Of a URL it is the path that is the key."""
     try:
-        url = urlsplit(key)
+        parts = urlsplit(url)
     except ValueError as error:
-        raise ExpressionError(f"the artifact's url {key[:200]!r} cannot be read: {error}") from None
-    return urlunsplit(url._replace(path=_joined(url.path or "/", sub_path, is_url=False)))
+        raise ExpressionError(f"the artifact's url {url[:200]!r} cannot be read: {error}") from None
+    return urlunsplit(parts._replace(path=change(parts.path)))
 
 
 def has_key(artifact: JsonObject) -> bool:

@@ -49,7 +49,8 @@ class PlanOptions:
     ``artifact_repository`` is the default repository as Argo writes it; artifacts without a location of their own get their key from its
     ``keyFormat``. ``workflow_defaults`` is merged beneath every workflow. ``capture_results`` captures every stdout as result, not only those
     that are referred to. ``max_depth`` bounds the nesting of templates. With ``must_refer`` (Argo's templateReferencing Strict or Secure) only
-    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it.
+    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it. ``transient_errors`` is a pattern of messages that
+    tell of faults that may pass, for the retryPolicy OnTransientError.
     """
 
     artifact_repository: JsonObject = field(default_factory=lambda: {"s3": {}})
@@ -57,6 +58,7 @@ class PlanOptions:
     capture_results: bool = False
     max_depth: int = 100
     must_refer: bool = False
+    transient_errors: str = ""
     pod_name_version: str = "v2"
     expression_templates: bool = True
     semantics: Semantics = NEWEST

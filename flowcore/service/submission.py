@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from flowcore.errors import UsageError
-from flowcore.jsontypes import Json, JsonObject, object_of, strings_of, text_of
+from flowcore.errors import ExpressionError, UsageError
+from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
 from flowcore.operations.documents import with_parameters
+from flowcore.plan.artifacts import with_key
 from flowcore.plan.plan import LABEL_CLUSTER_TEMPLATE, LABEL_TEMPLATE
 from flowcore.service.cron import CRON_LABEL, SCHEDULED
-from flowcore.status.writing import time_text
 
 _API = "argoproj.io/v1alpha1"
 
@@ -42,7 +42,7 @@ def workflow_from_cron(cron: JsonObject, scheduled: datetime | None = None) -> J
     }
     annotations: JsonObject = dict(object_of(extra, "annotations"))
     if scheduled is not None:
-        annotations[SCHEDULED] = time_text(scheduled)
+        annotations[SCHEDULED] = scheduled.isoformat(timespec="seconds").replace("+00:00", "Z")
     made: JsonObject = {
         "generateName": f"{name}-",
         "labels": {**object_of(extra, "labels"), CRON_LABEL: name},
@@ -57,7 +57,9 @@ def workflow_from_cron(cron: JsonObject, scheduled: datetime | None = None) -> J
 
 
 def apply_options(workflow: JsonObject, options: Mapping[str, Json]) -> JsonObject:
-    """``workflow`` with Argo's options of a submission: name, generateName, entryPoint, serviceAccount, labels, annotations, parameters, priority."""
+    """``workflow`` with Argo's options of a submission: name, generateName, entryPoint, serviceAccount, labels, annotations, parameters, artifacts
+    (``NAME=KEY``: where an argument lies), priority. Raises UsageError.
+    """
     metadata, spec = dict(object_of(workflow, "metadata")), dict(object_of(workflow, "spec"))
     for option, holder, field in _FIELDS:
         if options.get(option):
@@ -69,7 +71,34 @@ def apply_options(workflow: JsonObject, options: Mapping[str, Json]) -> JsonObje
             metadata[option] = {**object_of(metadata, option), **added}
     listed = options.get("parameters")
     parameters = dict(assignment(str(item)) for item in listed) if isinstance(listed, list) else {}
+    moved = options.get("artifacts")
+    if isinstance(moved, list) and moved:
+        spec["arguments"] = _moved(spec, dict(_override(str(item)) for item in moved))
     return with_parameters({**workflow, "metadata": metadata, "spec": spec}, parameters)
+
+
+def _override(text: str) -> tuple[str, str]:
+    name, _, key = text.partition("=")
+    if not name or not key:
+        raise UsageError(f"expected artifact of the form: NAME=KEY. Received: {text}")
+    return name, key
+
+
+def _moved(spec: JsonObject, keys: Mapping[str, str]) -> JsonObject:
+    """The arguments of ``spec`` with other keys for the artifacts that ``keys`` names."""
+    arguments = object_of(spec, "arguments")
+    artifacts = objects_of(arguments, "artifacts")
+    unknown = sorted(set(keys) - {text_of(artifact, "name") for artifact in artifacts})
+    if unknown and "workflowTemplateRef" not in spec:
+        raise UsageError(f"artifact override(s) matched no artifact: {', '.join(unknown)}")
+    placed: list[Json] = []
+    for artifact in artifacts:
+        key = keys.get(text_of(artifact, "name"))
+        try:
+            placed.append(artifact if key is None else with_key(artifact, key))
+        except ExpressionError as error:
+            raise UsageError(f"failed to set key for artifact {text_of(artifact, 'name')}: {error}") from None
+    return {**arguments, "artifacts": placed} if placed else arguments
 
 
 _FIELDS = (

@@ -182,6 +182,9 @@ def _depends(args: Args) -> Answer:
 
 
 def _nodes(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The node table; children that are named but not there yet are Pending."""
+    named = {child: {"phase": "Pending"} for node in given.values() for child in node.get("children") or ()}
+    given = {**named, **given}
     node_id = part("nodes", "node_id")
     ids = {name: node_id("wf", f"wf.{name}") for name in given}
     loops = {child: name for name, node in given.items() for child in node.get("children") or ()}

@@ -82,13 +82,18 @@ def matches(value: Any, matcher: Any) -> bool:
 
 def equal(value: Any, wanted: Any) -> bool:
     """Equality in which missing, empty, false and 0 are one, and a number is its text."""
-    if _is_empty(value) and _is_empty(wanted):
+    if _says_nothing(value) and _says_nothing(wanted):
         return True
     if isinstance(wanted, Mapping) and isinstance(value, Mapping):
         return all(equal(value.get(key, MISSING), wanted.get(key, MISSING)) for key in {*wanted, *value})
     if isinstance(wanted, list) and isinstance(value, list):
         return len(wanted) == len(value) and all(equal(*pair) for pair in zip(value, wanted, strict=True))
     return (type(value) is type(wanted) and value == wanted) or _as_text(value) == _as_text(wanted)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether it is empty, or an object of which all is empty, as Go writes one that was never set."""
+    return _is_empty(value) or (isinstance(value, Mapping) and all(_says_nothing(item) for item in value.values()))
 
 
 def _is_empty(value: Any) -> bool:

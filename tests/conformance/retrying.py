@@ -19,7 +19,8 @@ def decide(args: Args) -> Answer:
     """What becomes of the parent of the attempts."""
     workflow = _workflow(args)
     run, rows = part("status", "rows_from_status")(workflow)
-    drive = open_run(workflow, World(PlainCatalog()), run=run, rows=rows)
+    transient = (args.get("env") or {}).get("TRANSIENT_ERROR_PATTERN", "")
+    drive = open_run(workflow, World(PlainCatalog()), run=run, rows=rows, transient_errors=transient)
     drive.handle([part("engine.messages", "Opened")()])
     if drive.engine.run.message.startswith("error in entry template execution"):
         raise UsageError(drive.engine.run.message)

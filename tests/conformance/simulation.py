@@ -61,6 +61,8 @@ class Settings:
             options["pod_name_version"] = self.env["POD_NAMES"]
         if self.config.get("maxStackDepth") and self.env.get("DISABLE_MAX_RECURSION") != "true":
             options["max_depth"] = self.config["maxStackDepth"]
+        if self.env.get("TRANSIENT_ERROR_PATTERN"):
+            options["transient_errors"] = self.env["TRANSIENT_ERROR_PATTERN"]
         if self.restriction() in ("Strict", "Secure"):
             options["must_refer"] = True
         return options

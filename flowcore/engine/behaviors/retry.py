@@ -80,7 +80,9 @@ class Retrying:
         strategy = self._strategy(turn, frame)
         attempts = self._attempts(turn, frame)
         try:
-            verdict = rules.decide_retry(strategy, attempts, turn.now, lambda expression: _may_continue(expression, attempts))
+            verdict = rules.decide_retry(
+                strategy, attempts, turn.now, lambda expression: _may_continue(expression, attempts), turn.plan.options.transient_errors
+            )
         except ExpressionError as error:
             make_error(turn, frame.call, wrapper, str(error))
             gates.leave(turn, turn.row(frame.node))
