@@ -49,8 +49,9 @@ class PlanOptions:
     ``artifact_repository`` is the default repository as Argo writes it; artifacts without a location of their own get their key from its
     ``keyFormat``. ``workflow_defaults`` is merged beneath every workflow. ``capture_results`` captures every stdout as result, not only those
     that are referred to. ``max_depth`` bounds the nesting of templates. With ``must_refer`` (Argo's templateReferencing Strict or Secure) only
-    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it. ``transient_errors`` is a pattern of messages that
-    tell of faults that may pass, for the retryPolicy OnTransientError.
+    workflows with a ``workflowTemplateRef`` are run, which may set nothing but harmless fields beside it. ``transient_errors`` is a pattern
+    of messages that tell of faults that may pass, for the retryPolicy OnTransientError. ``semantics`` is the version of Argo's rules for
+    workflows that do not name one.
     """
 
     artifact_repository: JsonObject = field(default_factory=lambda: {"s3": {}})
