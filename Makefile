@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written when the environment holds what pyproject.toml asks for; changing that file makes it stale.
 READY := $(VENV)/.ready
+SITE_READY := $(VENV)/.site-ready
 WORKERS ?= auto
 
-.PHONY: demo test lint format types floors check bench clean
+.PHONY: demo test lint format types floors check docs bench clean
 
 demo: $(READY)  ## run a workflow on this machine, with nothing but Python
 	$(BIN)/flowcore run docs/examples/diamond.yaml --backend local -p greeting="hello from make demo"
@@ -30,13 +31,21 @@ floors: $(READY)  ## imports only go down, the pure floors stay pure
 
 check: lint types test  ## all that has to be green before a change is offered
 
+docs: $(SITE_READY)  ## the site, in site/, without a warning
+	$(BIN)/python docs/makers
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs site
+
 bench: $(READY)  ## microseconds and bytes a node, beside bare asyncio
 	$(BIN)/python benchmarks/engine.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(SITE_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@

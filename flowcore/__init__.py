@@ -10,14 +10,11 @@ print(result.phase, result.outputs.parameters)
 from __future__ import annotations
 
 from flowcore.catalogs import FolderCatalog, MemoryCatalog
-from flowcore.clocks import RealClock, SharedVirtualClock, VirtualClock
+from flowcore.clocks import SharedVirtualClock, VirtualClock
 from flowcore.durable import RunStore
-from flowcore.engine.engine import Engine
 from flowcore.errors import (
     ExecutorError,
-    ExpressionError,
     FlowError,
-    InternalError,
     InvalidWorkflow,
     MissingBackend,
     Problem,
@@ -27,11 +24,10 @@ from flowcore.errors import (
 )
 from flowcore.functions import template
 from flowcore.manifests import dump_workflow, load_workflow
-from flowcore.models import ClusterWorkflowTemplate, CronWorkflow, Template, Workflow, WorkflowTemplate
+from flowcore.models import ClusterWorkflowTemplate, CronWorkflow, Workflow, WorkflowTemplate
 from flowcore.nodes import Node, NodeType, Phase, WorkflowPhase
-from flowcore.plan.plan import Plan, PlanOptions, compile_plan
 from flowcore.plan.validate import validate
-from flowcore.ports import Executor, Invocation, Logged, Outcome, Store
+from flowcore.ports import Executor, Invocation, Logged, Outcome
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run, RunChanged
 from flowcore.running import open_resumed, open_run, resume, run, run_sync
@@ -41,13 +37,10 @@ from flowcore.stores import open_store
 __all__ = [
     "ClusterWorkflowTemplate",
     "CronWorkflow",
-    "Engine",
     "Executor",
     "ExecutorError",
-    "ExpressionError",
     "FlowError",
     "FolderCatalog",
-    "InternalError",
     "InvalidWorkflow",
     "Invocation",
     "Logged",
@@ -58,26 +51,20 @@ __all__ = [
     "NodeType",
     "Outcome",
     "Phase",
-    "Plan",
-    "PlanOptions",
     "Problem",
-    "RealClock",
     "Run",
     "RunChanged",
     "RunResult",
     "RunStore",
     "Service",
     "SharedVirtualClock",
-    "Store",
     "StoreError",
-    "Template",
     "UsageError",
     "VirtualClock",
     "Workflow",
     "WorkflowFailed",
     "WorkflowPhase",
     "WorkflowTemplate",
-    "compile_plan",
     "dump_workflow",
     "load_workflow",
     "open_resumed",

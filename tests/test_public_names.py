@@ -11,7 +11,7 @@ import pytest
 import flowcore
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-MOST = 60  # above this a reader stops holding them in mind
+MOST = 40  # above this a reader stops holding them in mind
 
 
 def test_the_list_is_complete_and_short() -> None:

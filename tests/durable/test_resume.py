@@ -10,7 +10,7 @@ import pytest
 
 import flowcore
 from flowcore import orders
-from flowcore.clocks import VirtualClock
+from flowcore.clocks import RealClock, VirtualClock
 from flowcore.errors import StoreError, UsageError
 from flowcore.nodes import Phase
 from flowcore.ports import Invocation, Logged, Outcome, Reporter, RunContext
@@ -103,7 +103,7 @@ async def test_an_order_from_elsewhere_reaches_the_run() -> None:
     store = SqliteStore(":memory:")
     fake = FakeExecutor()
     fake.when(template="flaky").hangs()
-    async with flowcore.open_run(EVERYTHING, executor=fake, store=store, clock=flowcore.RealClock()) as run:
+    async with flowcore.open_run(EVERYTHING, executor=fake, store=store, clock=RealClock()) as run:
         await store.give_order("all", "default", orders.TERMINATE)
         result = await run.result()
     assert (result.phase, result.message) == ("Failed", "Stopped with strategy 'Terminate'")

@@ -1,0 +1,55 @@
+"""The pages that are made from the program: complete, and no older than it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import flowcore
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def maker(name: str) -> ModuleType:
+    """A module of docs/makers."""
+    spec = importlib.util.spec_from_file_location(f"maker_of_{name}", DOCS / "makers" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_function_of_expressions_has_an_example_that_is_true() -> None:
+    """The maker refuses a function without an example, and its values are those of the evaluator."""
+    pytest.importorskip("bcrypt")
+    pytest.importorskip("cryptography")
+    assert (DOCS / "expressions.md").read_text() == maker("expressions").page(), "run `python docs/makers`"
+
+
+def test_the_page_of_commands_can_be_made() -> None:
+    pytest.importorskip("typer")
+    page = maker("commands").page()
+    assert "| `-p`, `--parameter NAME=VALUE` | A parameter of the workflow. May be repeated. |" in page
+    assert "## flowcore cron backfill" in page
+
+
+def test_every_public_name_is_on_the_page_of_the_api() -> None:
+    page = (DOCS / "api.md").read_text()
+    named = set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE))
+    assert named == set(flowcore.__all__)
+
+
+def test_the_index_leads_to_every_page() -> None:
+    text = (DOCS / "index.md").read_text()
+    listed = set(re.findall(r"\((\S+)\.md\)", text))
+    in_tree = {
+        name for tree in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL) for name in tree.split() if not name.startswith(":")
+    }
+    pages = {page.stem for page in DOCS.glob("*.md")} - {"index"}
+    assert listed >= pages
+    assert in_tree >= pages
