@@ -58,6 +58,7 @@ class GroupState:
     changed: dict[NodeId, None] = field(default_factory=dict)  # attentive only: what changed and was not looked at since
     attentive: bool = False  # some child has hooks or an exit handler: all unsettled children are looked at, in order
     resolved: bool = False
+    refused: bool = False  # an item found no free slot: a loop is not complete before it was made
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -195,11 +195,13 @@ def dag_phase(
     fail_fast: bool,
     continues: Callable[[NodeId, Phase], bool],
     completed_groups: dict[NodeId, Phase],
+    waiting_groups: Container[NodeId] = (),
 ) -> Phase:
     """The phase of a DAG, by a walk from its first tasks along the children (argo-semantics 5.4).
 
     Each branch carries the phase of the last node in it that completed; a target takes the worst of the branches that reach it. A TaskGroup
-    that runs although all of its items are fulfilled counts as complete, and is added to ``completed_groups``.
+    that runs although all of its items are fulfilled counts as complete, and is added to ``completed_groups``; not so one of
+    ``waiting_groups``, of which an item found no slot so far.
     """
     reached: dict[NodeId, Phase | None] = dict.fromkeys(targets)
     queue: deque[tuple[NodeId, Phase]] = deque((node, Phase.SUCCEEDED) for node in start)
@@ -210,7 +212,7 @@ def dag_phase(
         if node is None:
             return Phase.RUNNING
         if not node.fulfilled:
-            group = group_phase(node, nodes, children)
+            group = group_phase(node, nodes, children) if id_ not in waiting_groups else None
             if group is None:
                 return Phase.RUNNING
             completed_groups[id_] = branch = group

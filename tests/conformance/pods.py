@@ -123,7 +123,8 @@ class Life:
         for node in sorted(self.suspended, key=lambda id_: self.suspended[id_].node_name):
             invocation = self.suspended[node]
             suspend: Any = invocation.body.get("suspend") or {}
-            if self.drive.engine.nodes[node].phase is Phase.RUNNING and not suspend.get("duration"):
+            timed = suspend.get("duration") and not self.rules.for_invocation(invocation)
+            if self.drive.engine.nodes[node].phase is Phase.RUNNING and not timed:
                 events += self._resume_node(invocation)
                 del self.suspended[node]
         return events

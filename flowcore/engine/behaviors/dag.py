@@ -336,6 +336,7 @@ class DagRunning:
             fail_fast=dag.get("failFast") is not False,
             continues=lambda node, phase: continues_on(frame.tasks.get(ids[node], {}), phase),
             completed_groups=groups,
+            waiting_groups={frame.ids[name] for name, state in frame.loops.items() if state.refused},
         )
         for group, group_phase in groups.items():
             turn.mark(group, group_phase)

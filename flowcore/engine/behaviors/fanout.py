@@ -115,6 +115,7 @@ def _start_waiting(executing: Executing, turn: Turn, frame: DagFrame, group: Nod
                 _start(executing, turn, frame, group, state, loop.at(loop.next))
                 loop.next += 1
         except NotNow:
+            state.refused = True
             limits.block(turn, frame.node)
             limits.block(turn, group)
             return
@@ -123,6 +124,7 @@ def _start_waiting(executing: Executing, turn: Turn, frame: DagFrame, group: Nod
             turn.mark(group, Phase.ERROR, str(error))
             return
         state.waiting.popleft()
+    state.refused = False
 
 
 def _start(executing: Executing, turn: Turn, frame: DagFrame, group: NodeId, state: GroupState, item: JsonObject) -> None:
