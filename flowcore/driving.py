@@ -141,9 +141,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
                 await handle.result()
             beside.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        single = _only(group)
-        if single is None:
-            raise
+        single = single_error(group)
         raise single from single.__cause__
     finally:
         with anyio.CancelScope(shield=True):
@@ -174,12 +172,15 @@ def _scratch(given: Given) -> Path | None:
     return Path(tempfile.mkdtemp(prefix="flowcore-"))
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one exception in nested groups of one, so that callers see what was raised and not how it travelled; the first of several StoreErrors."""
+def single_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception in nested groups of one, so that callers see what was raised and not how it travelled; the first of several StoreErrors.
+
+    The group itself if it holds several others.
+    """
     leaves = _leaves(group)
     if len(leaves) == 1 or all(isinstance(leaf, StoreError) for leaf in leaves):
         return leaves[0]
-    return None
+    return group
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
@@ -188,4 +189,4 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
-__all__ = ["Given", "claimed", "driven", "recorded_engine", "restore_locks"]
+__all__ = ["Given", "claimed", "driven", "recorded_engine", "restore_locks", "single_error"]

@@ -83,6 +83,11 @@ class MemoryLocks:
         held = {holder: None for lock in self._locks.values() for holder in lock.holders}
         return [holder for holder in held if _run_of(holder) == run]
 
+    def counts(self) -> tuple[int, int]:
+        """How many hold something, and how many wait, each lock counted for itself."""
+        locks = self._locks.values()
+        return sum(len(lock.holders) for lock in locks), sum(len(lock.queue) for lock in locks)
+
     def _free(self, name: str, limit: int, holder: str, run: str) -> bool:
         lock = self._locks[name]
         if holder in lock.holders:

@@ -169,9 +169,14 @@ def _line(run: RunRow, prefix: str, node: Node, now: datetime | None) -> TreeLin
         template=one_line(f"{text_of(reference, 'name')}/{template}" if reference else template),
         pod=pod_name(run.name, node.name, template) if is_pod else "",
         duration=short_duration(ended - node.started_at) if is_pod and node.started_at and ended else "",
-        message=one_line(node.message),
+        message=one_line(node.message or _progress(node)),
         node=node,
     )
+
+
+def _progress(node: Node) -> str:
+    """What a node that works reports of itself."""
+    return "" if node.phase.fulfilled or node.progress is None else node.progress
 
 
 __all__ = ["HEADINGS", "ICONS", "TreeLine", "aligned", "one_line", "render_tree", "short_duration", "tree_lines"]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flowcore.cli import operating, shared_documents
+from flowcore.cli import operating, serving, shared_documents
 from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.documents import register
 from flowcore.cli.execution import Order, carry_on, carry_out
@@ -76,6 +76,9 @@ def run(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
     stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What the fake backend answers.")] = None,
+    semantics: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Follow the rules of this version of Argo, such as 3.6 or 3.7.10.")
+    ] = None,
     store: StoreUrl = None,
     continued: Annotated[
         str | None,
@@ -106,6 +109,7 @@ def run(
         namespace=namespace,
         stubs=stubs,
         store=store,
+        semantics=semantics,
     )
     return carry_out(order) if continued is None else carry_on(order, continued)
 
@@ -125,7 +129,7 @@ def get(
 ) -> int:
     """Show a recorded run, or one from a saved status."""
     if name != "-" and not Path(name).exists() and not Path(name).suffix:
-        shown(with_runs(store, lambda runs: runs.get(name, namespace)), output)
+        with_runs(store, lambda runs: shown(runs, name, namespace, output))
         return 0
     document = saved_workflow(name)
     run_row, rows = rows_from_status(document)
@@ -158,6 +162,7 @@ def version() -> int:
 
 
 operating.install(app)
+serving.install(app)
 shared_documents.install(app)
 
 register(app)

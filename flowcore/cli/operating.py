@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import anyio
 import typer
 
-from flowcore.catalogs import FolderCatalog
-from flowcore.cli.backends import executor_named
-from flowcore.cli.inputs import given_by, options_of, parameters_of, saved_workflow
+from flowcore.cli.inputs import given_by, parameters_of, saved_workflow
 from flowcore.cli.output import Output
 from flowcore.cli.problems import exits_cleanly
 from flowcore.cli.stored_runs import Listing, follow_logs, listed, shown_until_end, told, worded_end
@@ -21,9 +16,9 @@ from flowcore.clocks import RealClock
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Phase, RunRow
-from flowcore.service import Runs, Service
+from flowcore.service import Runs
 from flowcore.service.submission import workflow_from_cron, workflow_from_template
-from flowcore.stores import open_store, state_folder
+from flowcore.stores import open_store
 
 T = TypeVar("T")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A run: its name, its id, the beginning of either, or @latest.")]
@@ -285,37 +280,6 @@ def set_node(
     )
 
 
-def serve(
-    backend: Annotated[str, typer.Option(metavar="NAME", help="What runs the leaves.")] = "auto",
-    backend_option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend.")] = None,
-    template: Annotated[list[Path] | None, typer.Option("--template", metavar="PATH", help="Shared templates.")] = None,
-    resource: Annotated[list[Path] | None, typer.Option("--resource", metavar="PATH", help="ConfigMaps and Secrets.")] = None,
-    parallelism: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="How many runs at once.")] = None,
-    store: StoreUrl = None,
-) -> int:
-    """Run what is submitted, and what the schedules say, until Ctrl-C. Runs that are under way then go on with the next `serve`."""
-    from flowcore.artifacts import FolderArtifacts
-
-    executor = executor_named(backend, options=options_of(backend_option or ()))
-    catalog = FolderCatalog([*(template or ()), *(resource or ())])
-
-    async def serving() -> None:
-        opened = open_store(store)
-        artifacts = FolderArtifacts(state_folder() / "artifacts")
-        try:
-            await Service(opened, executor, catalog, artifacts=artifacts, parallelism=parallelism).serve()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await opened.close()
-
-    sys.stderr.write(f"serving {store or 'the default store'} since {datetime.now(UTC):%H:%M:%S}; Ctrl-C ends it\n")
-    try:
-        anyio.run(serving)
-    except KeyboardInterrupt:
-        return 0
-    return 0
-
-
 def install(app: typer.Typer) -> None:
     """Add the commands of this module to ``app``."""
     for name, command in _COMMANDS.items():
@@ -340,7 +304,6 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "fork": fork,
     "delete": delete,
     "import": import_file,
-    "serve": serve,
 }
 
 __all__ = ["install", "with_runs"]

@@ -19,6 +19,7 @@ from flowcore.jsontypes import object_of
 from flowcore.language.quantities import humanize
 from flowcore.nodes import NodeId, RunRow, WorkflowPhase
 from flowcore.operations import export_run
+from flowcore.operations.estimates import with_estimates
 from flowcore.ports import StoredRun
 from flowcore.results import RunResult
 from flowcore.service import Runs
@@ -84,12 +85,14 @@ def told(row: RunRow, verb: str, *, driven: bool) -> str:
     return f"{row.name}: {verb} ordered{when}"
 
 
-def shown(stored: StoredRun, output: Output | None) -> None:
+async def shown(runs: Runs, name: str, namespace: str | None, output: Output | None) -> None:
     """Print one run: its tree, or its document."""
+    stored = await runs.get(name, namespace)
+    estimates = await runs.estimates(stored)
     if output is not None:
-        write([export_run(stored)], output)
+        write([with_estimates(export_run(stored), estimates)], output)
     else:
-        typer.echo(described(stored.manifest, stored.run, stored.nodes, now=datetime.now(UTC)), nl=False)
+        typer.echo(described(stored.manifest, stored.run, stored.nodes, now=datetime.now(UTC), estimate=estimates.run), nl=False)
 
 
 async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | None, *, follow: bool) -> None:
@@ -121,9 +124,11 @@ def _node_of(stored: StoredRun, text: str) -> NodeId:
 async def shown_until_end(runs: Runs, name: str, namespace: str | None) -> int:
     """Print a run whenever it has changed, until it has ended; the exit status."""
     before = ""
+    estimate = (await runs.estimates(await runs.get(name, namespace))).run
     while True:
         stored = await runs.get(name, namespace)
-        text = described(stored.manifest, stored.run, stored.nodes, now=stored.run.finished_at or datetime.now(UTC))
+        now = stored.run.finished_at or datetime.now(UTC)
+        text = described(stored.manifest, stored.run, stored.nodes, now=now, estimate=estimate)
         tree = text.partition("\n\n")[2]
         if tree != before or stored.run.phase.completed:
             sys.stdout.write("\033[H\033[2J" + text if sys.stdout.isatty() else text + "\n")

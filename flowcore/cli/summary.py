@@ -18,10 +18,10 @@ _UNSET_ACCOUNT = "unset (will run with the default ServiceAccount)"
 Field = tuple[str, str]
 
 
-def described(manifest: JsonObject, run: RunRow, nodes: Iterable[Node], *, now: datetime) -> str:
-    """All that ``flowcore get`` prints, without colours; ends with a line end."""
+def described(manifest: JsonObject, run: RunRow, nodes: Iterable[Node], *, now: datetime, estimate: timedelta | None = None) -> str:
+    """All that ``flowcore get`` prints, without colours; ends with a line end. ``estimate`` is how long the run probably takes."""
     rows = sorted(nodes, key=lambda node: node.seq)
-    lines = [line(label, value) for label, value in fields(manifest, run, rows, now=now)]
+    lines = [line(label, value) for label, value in fields(manifest, run, rows, now=now, estimate=estimate)]
     tree = render_tree(run, rows, now=now)
     return "\n".join([*lines, *(["", tree] if tree else [])]) + "\n"
 
@@ -31,7 +31,7 @@ def line(label: str, value: str) -> str:
     return f"{label:<{_WIDTH}} {one_line(value)}".rstrip()
 
 
-def fields(manifest: JsonObject, run: RunRow, rows: Sequence[Node], *, now: datetime) -> Iterator[Field]:
+def fields(manifest: JsonObject, run: RunRow, rows: Sequence[Node], *, now: datetime, estimate: timedelta | None = None) -> Iterator[Field]:
     """The labels and values of the summary, in Argo's order. ``rows`` are in order of ``seq``."""
     spec = object_of(manifest, "spec")
     yield "Name:", run.name
@@ -42,6 +42,8 @@ def fields(manifest: JsonObject, run: RunRow, rows: Sequence[Node], *, now: date
         yield "Message:", run.message
     yield from _conditions(run)
     yield from _times(run, now)
+    if estimate is not None:
+        yield "EstimatedDuration:", humanize(estimate)
     yield "Progress:", progress_of(rows, children_of(rows)).run
     yield from _parameters("Parameters:", objects_of(object_of(spec, "arguments"), "parameters"))
     yield from _parameters("Output Parameters:", objects_of(run.outputs or {}, "parameters"))

@@ -18,6 +18,7 @@ from flowcore.jsontypes import JsonObject
 from flowcore.kept_templates import KeptTemplates
 from flowcore.models.workflows import Workflow
 from flowcore.nodes import Phase, RunRow
+from flowcore.operations.estimates import Estimates, earlier_run, estimated
 from flowcore.operations.resubmit import memoized as carried_over
 from flowcore.operations.resubmit import name_prefix
 from flowcore.plan.plan import PlanOptions
@@ -92,6 +93,12 @@ class Runs:
         if stored is None:
             raise UsageError(f"run {found.name} was deleted just now")
         return stored
+
+    async def estimates(self, stored: StoredRun) -> Estimates:
+        """How long a run and its nodes probably take, by the latest run of the same template that succeeded."""
+        run = stored.run
+        earlier = earlier_run(run, [each.run for each in await self.store.runs(run.namespace)]) if run.labels else None
+        return estimated(run, stored.nodes, await self.store.load(earlier.name, earlier.namespace) if earlier is not None else None)
 
     # --- orders ---------------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from flowcore import orders
 from flowcore.clocks import RealClock, SharedVirtualClock
-from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks
+from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks, single_error
 from flowcore.durable import RunStore
 from flowcore.errors import FlowError, InvalidWorkflow, StoreError, UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of
@@ -23,6 +23,7 @@ from flowcore.keeping import carry_out
 from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
 from flowcore.nodes import RunRow, WorkflowPhase
+from flowcore.observing import Metrics, RunLog
 from flowcore.plan.plan import PlanOptions
 from flowcore.ports import ArtifactStore, Catalog, Clock, Executor, StoredRun
 from flowcore.runner import Observer, Run
@@ -50,6 +51,7 @@ class Service(Runs):
             run = await service.submit("workflow.yaml")
             row = await service.wait(run.name)
 
+    ``metrics.text()`` is what Prometheus reads, ``observers`` (``flowcore.observing``) are told of all that happens in all runs.
     Leaving the block looks away from what is under way; the next service takes it up.
     """
 
@@ -71,7 +73,6 @@ class Service(Runs):
         super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed)
         self._executor, self._artifacts, self._folder = executor, artifacts, folder
         self._parallelism, self._namespace_parallelism = parallelism, namespace_parallelism
-        self._observers = tuple(observers)
         self._locks = MemoryLocks(self.catalog, journal=store)
         self._waiting: dict[Key, tuple[int, datetime, int]] = {}
         self._running: dict[Key, Run | None] = {}
@@ -79,8 +80,18 @@ class Service(Runs):
         self._given_up: set[Key] = set()
         self._tasks: TaskGroup | None = None
         self._arrivals = 0
+        self.metrics = self._metrics()
+        self._observers: Sequence[Observer] = (self.metrics, RunLog(), *observers)
         self.schedules = Schedules(self)
         self.expiry = Expiry(self)
+
+    def _metrics(self) -> Metrics:
+        metrics, locks = Metrics(self.clock), self._locks
+        metrics.gauge("flowcore_runs_waiting", "Runs that wait for room.", lambda: len(self._waiting))
+        metrics.gauge("flowcore_runs_given_up", "Runs that are not driven on; the log says why.", lambda: len(self._given_up))
+        metrics.gauge("flowcore_locks_held", "Holders of mutexes and semaphores.", lambda: locks.counts()[0])
+        metrics.gauge("flowcore_locks_waiting", "Holders that wait for mutexes and semaphores.", lambda: locks.counts()[1])
+        return metrics
 
     # --- life -----------------------------------------------------------------------------------------------------------------------
 
@@ -91,6 +102,15 @@ class Service(Runs):
         unfinished = [await self.store.load(each.run.name, each.run.namespace) for each in await self.store.runs(unfinished=True)]
         stored = [each for each in unfinished if each is not None]
         await restore_locks(self._locks, self.store, stored)
+        try:
+            async with self._working(stored):
+                yield self
+        except BaseExceptionGroup as group:
+            single = single_error(group)
+            raise single from single.__cause__
+
+    @asynccontextmanager
+    async def _working(self, stored: Sequence[StoredRun]) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             if isinstance(self.clock, SharedVirtualClock):
@@ -101,7 +121,7 @@ class Service(Runs):
             tasks.start_soon(self.schedules.run)
             tasks.start_soon(self.expiry.run)
             try:
-                yield self
+                yield
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()

@@ -1,0 +1,110 @@
+"""``flowcore serve``: a service over a store, with its metrics and its log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from flowcore.artifacts import FolderArtifacts
+from flowcore.catalogs import FolderCatalog
+from flowcore.cli.backends import executor_named
+from flowcore.cli.inputs import options_of
+from flowcore.cli.problems import exits_cleanly
+from flowcore.driving import single_error
+from flowcore.observing import JsonLines
+from flowcore.observing.serving import address_of, serve_metrics
+from flowcore.service import Service
+from flowcore.stores import open_store, state_folder
+
+
+class LogFormat(StrEnum):
+    """What ``--log-format`` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def serve(
+    backend: Annotated[str, typer.Option(metavar="NAME", help="What runs the leaves.")] = "auto",
+    backend_option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend.")] = None,
+    template: Annotated[list[Path] | None, typer.Option("--template", metavar="PATH", help="Shared templates.")] = None,
+    resource: Annotated[list[Path] | None, typer.Option("--resource", metavar="PATH", help="ConfigMaps and Secrets.")] = None,
+    parallelism: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="How many runs at once.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:]PORT", help="Show Prometheus metrics at http://HOST:PORT/metrics; without a host, here only."),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="How the log is written to standard error; json is one object a line.")
+    ] = LogFormat.TEXT,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="Where runs are recorded: sqlite:///FILE or postgresql://... Also FLOWCORE_STORE."),
+    ] = None,
+) -> int:
+    """Run what is submitted, and what the schedules say, until Ctrl-C. Runs that are under way then go on with the next `serve`."""
+    executor = executor_named(backend, options=options_of(backend_option or ()))
+    catalog = FolderCatalog([*(template or ()), *(resource or ())])
+    address = address_of(metrics) if metrics is not None else None
+
+    async def serving() -> None:
+        opened = open_store(store)
+        service = Service(opened, executor, catalog, artifacts=FolderArtifacts(state_folder() / "artifacts"), parallelism=parallelism)
+        try:
+            await _serve(service, address)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await opened.close()
+
+    _write_log(log_format)
+    logging.getLogger("flowcore").info("serving %s; Ctrl-C ends it", store or "the default store")
+    try:
+        anyio.run(serving)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def _serve(service: Service, address: tuple[str, int] | None) -> None:
+    """Work until cancelled, and show metrics beside it. Raises FlowError."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            if address is not None:
+                port = await tasks.start(serve_metrics, service.metrics.text, *address)
+                logging.getLogger("flowcore").info("metrics at http://%s:%s/metrics", address[0], port)
+            await service.serve()
+    except BaseExceptionGroup as group:
+        raise single_error(group) from None
+
+
+def _write_log(kind: LogFormat) -> None:
+    """Write what flowcore tells the standard logging module to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if kind is LogFormat.JSON else _TextLines("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("flowcore")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _TextLines(logging.Formatter):
+    """Lines for people, with times as in JSON."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the standard library's name
+        """The time of the record, to the second."""
+        return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def install(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("serve")(exits_cleanly(serve))
+
+
+__all__ = ["install"]
