@@ -1,4 +1,4 @@
-"""The commands about documents: ``lint``, ``schema``, ``convert``, ``graph``, ``testgen``, ``completion``. ``flowcore.cli.app`` takes them up by ``register``.
+"""The commands about documents: ``lint``, ``schema``, ``convert``, ``compat``, ``expr``, ``graph``, ``testgen``, ``completion``. ``flowcore.cli.app`` takes them up by ``register``.
 
 Only what the user says stands here; the work is done by ``flowcore.lint``, ``flowcore.schema``, ``flowcore.graphs`` and ``flowcore.testing``.
 """
@@ -12,13 +12,17 @@ from typing import Annotated
 import typer
 from typer._completion_classes import completion_init
 
+from flowcore.cli.comparing import Comparison, compare_files
 from flowcore.cli.converting import convert_files
+from flowcore.cli.evaluating import evaluate
+from flowcore.cli.inputs import parameters_of
 from flowcore.cli.linting import lint_files
 from flowcore.cli.picturing import Notation, picture
 from flowcore.cli.problems import exits_cleanly
 from flowcore.cli.writing import completion_script, schema_text, test_file
 from flowcore.lint import Format
 from flowcore.lint.converting import Delimiters
+from flowcore.plan.semantics import LATEST
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files, or folders; - is standard input.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A YAML or JSON file; - is standard input.")]
@@ -41,8 +45,9 @@ class Shell(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``, and answer shells that ask for completions."""
     completion_init()
-    for command in (lint, schema, convert, graph, completion):
+    for command in (lint, schema, convert, compat, graph, completion):
         app.command()(exits_cleanly(command))
+    app.command("expr")(exits_cleanly(expression))
     app.command("testgen")(exits_cleanly(generate))
 
 
@@ -74,6 +79,49 @@ def convert(
 ) -> int:
     """Rewrite documents with the newest names of fields, and with other delimiters. Comments and layout stay."""
     return convert_files(files, to=to, write=write)
+
+
+def compat(
+    files: Files,
+    before: Annotated[str, typer.Option("--from", metavar="VERSION", help="The version of Argo that runs the documents now, such as 3.6.")],
+    after: Annotated[str, typer.Option("--to", metavar="VERSION", help="The version that will.")] = LATEST,
+    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the runs.")] = None,
+    parameter_file: Annotated[
+        str | None, typer.Option("--parameter-file", "-f", metavar="FILE", help="A mapping of parameters, YAML or JSON.")
+    ] = None,
+    stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What pods answer in the runs; else placeholders.")] = None,
+    template: Templates = None,
+    resource: Resources = None,
+    form: Annotated[Format, typer.Option("--format", help="How changes are told.")] = Format.TEXT,
+) -> int:
+    """Tell what another version of Argo does differently: reads and simulates documents under both. Exits with 1 if something may change."""
+    wanted = Comparison(
+        before=before,
+        after=after,
+        parameters=parameters_of(parameter or (), parameter_file),
+        stubs=stubs,
+        templates=template or (),
+        resources=resource or (),
+        form=form,
+    )
+    return compare_files(files, wanted)
+
+
+def expression(
+    text: Annotated[str, typer.Argument(metavar="EXPRESSION", help="An expression, or a text with {{tags}}.")],
+    scope: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What names stand for: a mapping, YAML or JSON, nested or with dots in its keys.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Names of a recorded run, or of a file with a Workflow and its status.")
+    ] = None,
+    node: Annotated[str | None, typer.Option(metavar="NODE", help="Names as this node of the run sees them.")] = None,
+    when: Annotated[bool, typer.Option("--when", help="Evaluate it as a condition, as `when` is.")] = False,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
+    store: Annotated[str | None, typer.Option(metavar="URL", help="Where runs are recorded. Also FLOWCORE_STORE.")] = None,
+) -> int:
+    """Evaluate an expression, and tell what its names stand for if it cannot be evaluated."""
+    return evaluate(text, scope=scope, run=run, node=node, namespace=namespace, store=store, when=when)
 
 
 def graph(

@@ -31,6 +31,7 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.manifests import Document
 from flowcore.models import Workflow
 from flowcore.nodes import NodeType, Phase, WorkflowPhase
+from flowcore.plan.semantics import ANNOTATION
 from flowcore.ports import Cache, Catalog, Clock, Executor
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run
@@ -63,6 +64,7 @@ class Order:
     namespace: str | None = None
     stubs: Path | None = None
     store: str | None = None
+    semantics: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +183,7 @@ def _tell(world: _World, result: RunResult, clock: Clock) -> None:
 
 async def _run_one(world: _World, document: Document, files: Mapping[str, Path], clock: Clock) -> RunResult:
     order, store = world.order, world.store
-    model = Workflow.model_validate(_with_artifacts(document.json, files))
+    model = Workflow.model_validate(_with_semantics(_with_artifacts(document.json, files), order.semantics))
     name, namespace = order.name, order.namespace
     if store is not None:
         name = name or chosen_name(model, random.Random(order.seed))
@@ -271,6 +273,15 @@ def _clock_for(executor: Executor, seed: int | None) -> Clock:
 
 
 # --- what was given beside the document -------------------------------------------------------------------------------------------
+
+
+def _with_semantics(manifest: JsonObject, version: str | None) -> JsonObject:
+    """The document with the version of Argo's rules that it is run under; it stays with the run."""
+    if version is None:
+        return manifest
+    metadata = object_of(manifest, "metadata")
+    annotations: JsonObject = {**object_of(metadata, "annotations"), ANNOTATION: version}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _key(name: str) -> str:

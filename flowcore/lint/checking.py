@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flowcore.errors import Problem
-from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.lint.conditions import doubtful_conditions
+from flowcore.lint.places import spec_of
 from flowcore.lint.splicing import spliced_values
 from flowcore.lint.usage import unread_parameters, unused_templates
 from flowcore.manifests import Document
@@ -36,7 +36,7 @@ def _merged(refused: list[Problem], doubts: list[Problem]) -> list[Problem]:
 
 
 def _doubts(document: Document) -> Iterator[Problem]:
-    path, spec = _spec(document)
+    path, spec = spec_of(document)
     if document.kind == "WorkflowEventBinding" or not spec:
         return
     shared = document.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate")
@@ -45,14 +45,6 @@ def _doubts(document: Document) -> Iterator[Problem]:
     yield from unread_parameters(spec, path, shared=shared)
     yield from doubtful_conditions(spec, path)
     yield from spliced_values(spec, path)
-
-
-def _spec(document: Document) -> tuple[str, JsonObject]:
-    """The workflow's spec, and where it stands."""
-    spec = object_of(document.json, "spec")
-    if text_of(document.json, "kind") == "CronWorkflow":
-        return "spec.workflowSpec", object_of(spec, "workflowSpec")
-    return "spec", spec
 
 
 __all__ = ["lint_document"]
