@@ -76,6 +76,9 @@ def run(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
     stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What the fake backend answers.")] = None,
+    semantics: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Follow the rules of this version of Argo, such as 3.6 or 3.7.10.")
+    ] = None,
     store: StoreUrl = None,
     continued: Annotated[
         str | None,
@@ -106,6 +109,7 @@ def run(
         namespace=namespace,
         stubs=stubs,
         store=store,
+        semantics=semantics,
     )
     return carry_out(order) if continued is None else carry_on(order, continued)
 
