@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from flowcore.engine.messages import Invocation, MemberOutcome, Outcome, Progressed, Ready, Started
 from flowcore.jsontypes import JsonObject
-from flowcore.nodes import Node, NodeId, RunRow
+from flowcore.nodes import Node, NodeId, RunRow, WorkflowPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class RunContext:
     artifacts: ArtifactStore
     spec: JsonObject = field(default_factory=dict)  # the merged workflow spec: volumes, volumeClaimTemplates, securityContext, ...
     folder: Path | None = None
+    phase: WorkflowPhase | None = None  # how the run ended, where it is closed
 
 
 @runtime_checkable
@@ -159,6 +160,15 @@ class ForeseeingExecutor(Protocol):
 
     def foresee_resume(self, invocation: Invocation) -> ForeseenResume | None:
         """When and with which outputs somebody resumes this suspend node, or None if nobody does."""
+        ...
+
+
+@runtime_checkable
+class AttendingExecutor(Protocol):
+    """An executor that wants to know of a run before its first invocation."""
+
+    def attend(self, context: RunContext) -> None:
+        """A run begins, or goes on after its process ended; ``close`` is its end."""
         ...
 
 

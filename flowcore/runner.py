@@ -50,6 +50,7 @@ from flowcore.errors import ExecutorError, UsageError
 from flowcore.nodes import NodeId, Phase, RunRow, Shutdown, WorkflowPhase
 from flowcore.plan.plan import Plan
 from flowcore.ports import (
+    AttendingExecutor,
     Cache,
     Clock,
     Executor,
@@ -209,6 +210,8 @@ class Run:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 self._audience.admit(self._world.observers, self, self._engine.nodes.values())
+                if isinstance(self._world.executor, AttendingExecutor):
+                    self._world.executor.attend(self._world.context)
                 await self._react([Opened()])
                 while not self.phase.completed:
                     events = self._next_events()
@@ -429,7 +432,7 @@ class Run:
         for node in list(self._questions):
             self._world.locks.release(self._holder(node))
         with anyio.CancelScope(shield=True):
-            await self._world.executor.close(self._world.context)
+            await self._world.executor.close(replace(self._world.context, phase=self.phase))
 
 
 __all__ = ["Change", "NodeChanged", "Observer", "Run", "RunChanged", "World"]

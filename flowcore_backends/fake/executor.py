@@ -16,10 +16,11 @@ from flowcore.nodes import NodeId
 from flowcore.ports import Foreseen, ForeseenResume, Invocation, Logged, Outcome, Ready, Reporter, RunContext, Started
 from flowcore_backends.fake.deliveries import Deliveries
 from flowcore_backends.fake.facts import Daemon, Fact, Said
+from flowcore_backends.fake.fitting import Fitting
 from flowcore_backends.fake.functions import called
 from flowcore_backends.fake.matching import InputPattern, Matcher, Pattern, Predicate
 from flowcore_backends.fake.misses import misses
-from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded, supplied_placeholders
+from flowcore_backends.fake.outcomes import NotScripted, broken, failed, killed, succeeded, supplied
 from flowcore_backends.fake.script import Decision, Script, run_key
 from flowcore_backends.fake.stubs import from_stubs
 
@@ -40,8 +41,9 @@ class FakeExecutor:
         fake.when("notify").runs(lambda message: print(message))
 
     A declared output that no fact speaks of takes its default; without one the node ends in Error with the line to write, or, unless
-    ``strict``, gets a visible placeholder. Artifacts are taken to be there, and are stored if something says what they hold. Time is virtual
-    unless the run is given another clock. ``seed`` decides what is left to chance. One executor may serve many runs: each counts for itself.
+    ``strict``, gets a visible placeholder of the form that its use needs: a list to loop over, a number to compare. Artifacts are taken to be
+    there, and are stored if something says what they hold. Time is virtual unless the run is given another clock. ``seed`` decides what is
+    left to chance. One executor may serve many runs: each counts for itself.
     ``record`` keeps every invocation for ``calls`` and ``misses``; ``unscripted`` holds the lines that a strict executor asked for.
     """
 
@@ -52,6 +54,7 @@ class FakeExecutor:
         self.unscripted: list[str] = []
         self._script = Script(seed)
         self._deliveries = Deliveries()
+        self._fitting = Fitting()
         self._recorded: dict[tuple[str, NodeId], Invocation] | None = {} if record else None
         self._running: dict[tuple[str, NodeId], anyio.CancelScope] = {}
 
@@ -110,6 +113,11 @@ class FakeExecutor:
 
     # --- the port -----------------------------------------------------------------------------------------------------------------
 
+    def attend(self, context: RunContext) -> None:
+        """Learn what outputs are used for, so that values that are made up fit; strict executors make none up."""
+        if not self.strict:
+            self._fitting.attend(context)
+
     def foresee(self, invocation: Invocation) -> Foreseen | None:
         """The scripted outcome; None where a function does the work."""
         if self._recorded is not None:
@@ -126,7 +134,7 @@ class FakeExecutor:
         scripted = self._script.resumption(invocation)
         if scripted is not None or self.strict or object_of(invocation.body, "suspend").get("duration"):
             return scripted
-        return ForeseenResume(parameters=supplied_placeholders(invocation))
+        return ForeseenResume(parameters=supplied(invocation, self._fitting))
 
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Call the function that stands for the work; or wait, in real time, for the scripted outcome."""
@@ -152,6 +160,7 @@ class FakeExecutor:
         """Store the artifacts that the run has left, and forget what was counted for it."""
         run = run_key(context.uid, context.name)
         self._script.forget(run)
+        self._fitting.forget(run)
         try:
             await self._deliveries.deliver(run, context)
         except ArtifactError as error:
@@ -206,7 +215,7 @@ class FakeExecutor:
     def _succeeded(self, invocation: Invocation, said: Said) -> Outcome:
         self._leave(invocation, said)
         try:
-            return succeeded(invocation, said, strict=self.strict)
+            return succeeded(invocation, said, None if self.strict else self._fitting)
         except NotScripted as error:
             if error.line not in self.unscripted:
                 self.unscripted.append(error.line)

@@ -8,7 +8,7 @@ from flowcore.jsontypes import JsonObject, object_of, objects_of, strings_of, te
 from flowcore.nodes import NodeType, Phase
 from flowcore.ports import Invocation, MemberOutcome, Outcome
 from flowcore_backends.fake.facts import Ending, Said
-from flowcore_backends.fake.matching import python_name
+from flowcore_backends.fake.fitting import Fitting, spoken_name
 
 KILLED = 143
 _DEPENDENCY_FAILED = 64
@@ -26,16 +26,16 @@ class NotScripted(Exception):
         super().__init__(f"{what}: write fake.{line}")
 
 
-def succeeded(invocation: Invocation, said: Said, *, strict: bool) -> Outcome:
-    """Success with every declared output. Raises NotScripted if one is missing and ``strict``; else it gets a visible placeholder."""
+def succeeded(invocation: Invocation, said: Said, fitting: Fitting | None) -> Outcome:
+    """Success with every declared output. What is missing gets a visible value of ``fitting``; without it, raises NotScripted."""
     outputs = object_of(invocation.body, "outputs")
     if not outputs and not invocation.capture_result and invocation.node_type not in _BY_AGENT and "containerSet" not in invocation.body:
         return _SUCCEEDED
     return Outcome(
         phase=Phase.SUCCEEDED,
         exit_code=0 if _has_main(invocation) else None,
-        result=_result(invocation, said, strict=strict),
-        parameters=_parameters(invocation, objects_of(outputs, "parameters"), said, strict=strict),
+        result=_result(invocation, said, fitting),
+        parameters=_parameters(invocation, objects_of(outputs, "parameters"), said, fitting),
         artifacts={text_of(artifact, "name"): location_of(artifact) for artifact in objects_of(outputs, "artifacts")},
         members={name: MemberOutcome(phase=Phase.SUCCEEDED, exit_code=0) for name in _members(invocation)},
     )
@@ -102,33 +102,28 @@ def location_of(artifact: JsonObject) -> JsonObject:
     return {kind: artifact[kind] for kind in _LOCATIONS if artifact.get(kind) is not None}
 
 
-def supplied_placeholders(invocation: Invocation) -> dict[str, str]:
-    """A visible placeholder for each output that somebody would supply to a suspend node, and that has no default."""
+def supplied(invocation: Invocation, fitting: Fitting) -> dict[str, str]:
+    """A visible value for each output that somebody would supply to a suspend node, and that has no default."""
     declared = objects_of(object_of(invocation.body, "outputs"), "parameters")
     sources = {text_of(parameter, "name"): object_of(parameter, "valueFrom") for parameter in declared}
-    return {name: _placeholder("value_of", name) for name, source in sources.items() if "supplied" in source and "default" not in source}
-
-
-def _placeholder(kind: str, name: str) -> str:
-    """A value that nobody takes for a real one, and that is one word in conditions."""
-    return f"fake_{kind}_{python_name(name)}"
+    return {name: fitting.value(invocation, name) for name, source in sources.items() if "supplied" in source and "default" not in source}
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------------------------
 
 
-def _result(invocation: Invocation, said: Said, *, strict: bool) -> str | None:
+def _result(invocation: Invocation, said: Said, fitting: Fitting | None) -> str | None:
     if said.result is not None and (invocation.capture_result or invocation.node_type in _BY_AGENT):
         return said.result
     if not invocation.capture_result:
         return "" if invocation.node_type is NodeType.HTTP else None
-    if strict:
-        line = f"when({_spoken_name(invocation)!r}).returns(...)"
+    if fitting is None:
+        line = f"when({spoken_name(invocation)!r}).returns(...)"
         raise NotScripted(f"the result of {_place(invocation)} is used, and nothing says what it is", line)
-    return _placeholder("result_of", _spoken_name(invocation))
+    return fitting.value(invocation)
 
 
-def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, *, strict: bool) -> Mapping[str, str]:
+def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, fitting: Fitting | None) -> Mapping[str, str]:
     found: dict[str, str] = {}
     missing: list[str] = []
     for parameter in declared:
@@ -137,22 +132,19 @@ def _parameters(invocation: Invocation, declared: list[JsonObject], said: Said, 
             found[name] = said.parameters[name]
         elif "default" in source or "value" in parameter or any(key in source for key in _NOT_OURS):
             continue
+        elif fitting is not None:
+            found[name] = fitting.value(invocation, name)
         else:
             missing.append(name)
-            found[name] = _placeholder("value_of", name)
-    if missing and strict:
+    if missing:
         given = ", ".join(f"{name!r}: ..." for name in missing)
         what = f"nothing says what output parameter {missing[0]!r} of {_place(invocation)} is"
-        raise NotScripted(what, f"when({_spoken_name(invocation)!r}).outputs(parameters={{{given}}})")
+        raise NotScripted(what, f"when({spoken_name(invocation)!r}).outputs(parameters={{{given}}})")
     return found
 
 
 def _place(invocation: Invocation) -> str:
     return f"template {invocation.template_name!r}" if invocation.template_name else f"node {invocation.node_name!r}"
-
-
-def _spoken_name(invocation: Invocation) -> str:
-    return invocation.template_name or invocation.step_name or invocation.display_name
 
 
 # --- containers -------------------------------------------------------------------------------------------------------------------
@@ -187,4 +179,4 @@ def _members_after_failure(invocation: Invocation, culprit: str, ending: Ending)
     return ended
 
 
-__all__ = ["NotScripted", "broken", "failed", "failure_text", "killed", "location_of", "succeeded", "supplied_placeholders"]
+__all__ = ["NotScripted", "broken", "failed", "failure_text", "killed", "location_of", "succeeded", "supplied"]
