@@ -6,6 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# A change is judged by the same examples each time; looking for new ones is what a run on a developer's machine and the nightly target do.
+settings.register_profile("judging", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("judging")
 
 
 @pytest.fixture(scope="session", autouse=True)

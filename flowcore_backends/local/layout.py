@@ -220,6 +220,9 @@ class Layout:
             self._shown[path] = None
 
     def _make_folder(self, path: str) -> None:
+        blocking = next((around for around in (path, *_parents(path)) if self._kind(around) == "file"), None)
+        if blocking is not None:
+            raise ExecutorError(f"there can be no folder {path}: {blocking} is a file; declare another path")
         for missing in [around for around in reversed([path, *_parents(path)]) if self._kind(around) is None]:
             self._create(missing)
 

@@ -123,6 +123,12 @@ def test_what_is_the_kernels_or_the_root_is_refused(tmp_path: Path, path: str) -
         draw(tmp_path, Mount("/v", path))
 
 
+def test_a_file_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    for given in ({"outputs": ("/home/ann/notes/out",)}, {"folders": ("/home/ann/notes/deep/er",)}, {"folders": ("/home/ann/notes",)}):
+        with pytest.raises(ExecutorError, match="/home/ann/notes is a file; declare another path"):
+            draw(tmp_path, **given)
+
+
 class Crowded(Imagined):
     def entries(self, path: str) -> Mapping[str, Kind]:
         return {f"f{number}": "file" for number in range(5000)} if path == "/home/ann" else super().entries(path)
@@ -145,9 +151,13 @@ def test_nothing_is_ever_made_in_a_folder_of_the_machine(
 ) -> None:
     """Carried out in a pretended file system, each step finds its parent, and creates only in folders that are ours."""
     tmp_path = tmp_path_factory.getbasetemp() / "imagined"
-    steps = Layout(
-        Imagined(), tmp_path, mounts=[Mount(f"/mounted{path}", path) for path in mounts], outputs=outputs, folders=folders
-    ).draw()
+    layout = Layout(Imagined(), tmp_path, mounts=[Mount(f"/mounted{path}", path) for path in mounts], outputs=outputs, folders=folders)
+    try:
+        steps = layout.draw()
+    except ExecutorError as error:
+        assert any(path.startswith(f"{file}/") or path == file for path in [*mounts, *outputs, *folders] for file in FILES)
+        assert "is a file; declare another path" in str(error)
+        return
     shown: dict[str, str] = {"/": "ours"}
 
     def owner(path: str) -> str:
