@@ -8,7 +8,7 @@ from flowcore.graphs.model import Box, Edge, Graph
 
 CHARACTER, LINE = 7.0, 15.0  # the width of a letter and the height of a line
 _PADDING, _GAP, _BETWEEN = 14.0, 26.0, 46.0
-_WIDEST = 44
+_WIDEST = 56
 _SWEEPS = 4
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flowcore.errors import ExpressionError, UsageError
+from flowcore.jsontypes import Json
 from flowcore.language.depends import parse_depends
-from flowcore.models import DAGTask, Template, TemplateCall, WorkflowSpec
+from flowcore.models import DAGTask, RetryStrategy, Template, TemplateCall, WorkflowSpec
 from flowcore.models import Sequence as Sequence_
 
 _DEEPEST, _MOST = 6, 600
+_SHOWN_ITEMS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class _Drawing:
         box = Box(
             f"n{self._count}", title, name if name != title else "", found.template_type or "" if found else "", tuple(filter(None, notes))
         )
+        if found is not None and found.retry_strategy is not None:
+            box.notes = (*box.notes, _attempts(found.retry_strategy))
         if found is None or found.is_leaf or found.suspend is not None:
             return box
         if name in around:
@@ -145,11 +149,22 @@ def _notes(call: TemplateCall) -> Iterator[str]:
     if call.when:
         yield f"when {call.when}"
     if call.with_items is not None:
-        yield f"for each of {len(call.with_items)} items"
+        yield _items(call.with_items)
     elif call.with_param:
         yield f"for each of {call.with_param}"
     elif call.with_sequence is not None:
         yield _numbers(call.with_sequence)
+
+
+def _attempts(strategy: RetryStrategy) -> str:
+    return f"tried again {strategy.limit} times at most" if strategy.limit is not None else "tried again"
+
+
+def _items(items: list[Json]) -> str:
+    """The items themselves where they fit into a line."""
+    shown = f"for each of {', '.join(str(item) for item in items)}"
+    plain = all(isinstance(item, str | int | float) for item in items)
+    return shown if plain and len(shown) <= _SHOWN_ITEMS else f"for each of {len(items)} items"
 
 
 def _numbers(sequence: Sequence_) -> str:

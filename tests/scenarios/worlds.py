@@ -132,6 +132,7 @@ EXAMPLES: dict[str, World] = {
     "workflow-hooks": hooks,
     "step-hooks": hooks,
     "retry-backoff": retry,
+    "release": lambda fake: fake.when(template="test").fails(1, times=1).succeeds(),
     "timeout": lambda fake: fake.when("slow").takes("60s"),
     "volumes": say_nothing,
     "init-container": say_nothing,
