@@ -123,12 +123,18 @@ class _Survey:
         if call is None or target is None or template is None or inner is None:
             return
         if next(calls_of(template), None) is None:
-            self._found.setdefault(("" if "inline" in call else target[1], step, name), inner)
+            self._keep(("" if "inline" in call else target[1], step, name), inner)
             return
         for output in objects_of(object_of(template, "outputs"), "parameters"):
             if text_of(output, "name") == name:
                 source = object_of(output, "valueFrom")
                 yield from ((target, way, inner) for way in _references(text_of(source, "parameter") or text_of(source, "expression")))
+
+    def _keep(self, key: OutputKey, wish: Wish) -> None:
+        """One output may be used in several places; the first says its form, and all of them which keys it has."""
+        known = self._found.get(key, wish)
+        keys = known.keys if known.shape is not wish.shape else tuple(sorted({*known.keys, *wish.keys}))
+        self._found[key] = Wish(known.shape, keys)
 
     def _passed_in(self, place: _Place, name: str, wish: Wish) -> Iterator[tuple[_Place, str, Wish]]:
         for caller, call in self._callers.get(place, ()):

@@ -50,6 +50,15 @@ async def test_its_elements_have_the_keys_that_are_read():
     assert "[1].each(0:name:fake_name_1,size:fake_size_1)" in nodes
 
 
+async def test_all_who_loop_over_it_find_their_keys():
+    both = """
+    - - {name: more, template: take, withParam: "{{steps.find.outputs.result}}", arguments: {parameters: [{name: it, value: "{{item.size}}"}]}}
+"""
+    nodes = await run(LOOP.rstrip().replace("{{item}}", "{{item.name}}") + both)
+    assert "[1].each(0:name:fake_name_1,size:fake_size_1)" in nodes
+    assert "[2].more(1:name:fake_name_2,size:fake_size_2)" in nodes
+
+
 async def test_what_is_counted_and_compared_is_a_number():
     nodes = await run("""
   - name: main
