@@ -124,9 +124,9 @@ def test_what_is_the_kernels_or_the_root_is_refused(tmp_path: Path, path: str) -
 
 
 def test_a_file_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
-    for given in ({"outputs": ("/home/ann/notes/out",)}, {"folders": ("/home/ann/notes/deep/er",)}, {"folders": ("/home/ann/notes",)}):
+    for declared in ({"outputs": ("/home/ann/notes/out",)}, {"folders": ("/home/ann/notes/deep/er",)}, {"folders": ("/home/ann/notes",)}):
         with pytest.raises(ExecutorError, match="/home/ann/notes is a file; declare another path"):
-            draw(tmp_path, **given)
+            draw(tmp_path, **declared)
 
 
 class Crowded(Imagined):
