@@ -7,13 +7,17 @@ READY := $(VENV)/.ready
 SITE_READY := $(VENV)/.site-ready
 WORKERS ?= auto
 
-.PHONY: demo test lint format types floors check docs bench clean
+.PHONY: demo test test-kubernetes lint format types floors check docs bench clean
 
 demo: $(READY)  ## run a workflow on this machine, with nothing but Python
 	$(BIN)/flowcore run docs/examples/diamond.yaml --backend local -p greeting="hello from make demo"
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -q
+
+test-kubernetes: $(READY)  ## the Kubernetes backend on the cluster that FLOWCORE_TEST_KUBECONFIG names, with nothing faked
+	@test -n "$$FLOWCORE_TEST_KUBECONFIG" || { echo "set FLOWCORE_TEST_KUBECONFIG to a kubeconfig; see docs/kubernetes.md" >&2; exit 2; }
+	$(BIN)/python -m pytest -q -m kubernetes tests/backends/kubernetes
 
 lint: $(READY)  ## style and layout
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -37,20 +38,25 @@ SECONDS = 60.0
 _PASSING = frozenset({429, 502, 503, 504})
 _PASSING_TEXTS = ("etcdserver: leader changed", "etcdserver: request timed out", "resource quota evaluation timed out")
 _LONGEST_PAUSE = 10.0
+_UNAUTHORIZED = 401
+_SECONDS_BETWEEN_RENEWALS = 10.0
 
 
 class ApiError(ExecutorError):
-    """The API refused: ``status`` is the HTTP status, ``reason`` Kubernetes' word (``AlreadyExists``), the text its message."""
+    """The API refused: ``status`` is the HTTP status, ``reason`` Kubernetes' word (``AlreadyExists``), the text its message.
 
-    def __init__(self, status: int, body: JsonObject, *, retry_after: float | None = None) -> None:
-        self.status, self.body, self.retry_after = status, body, retry_after
+    ``renewed`` says that the credentials were refused and have been read anew since.
+    """
+
+    def __init__(self, status: int, body: JsonObject, *, retry_after: float | None = None, renewed: bool = False) -> None:
+        self.status, self.body, self.retry_after, self.renewed = status, body, retry_after, renewed
         self.reason, self.message = text_of(body, "reason"), text_of(body, "message") or f"the Kubernetes API answered {status}"
         super().__init__(self.message)
 
     @property
     def passes(self) -> bool:
         """Whether the same request may succeed later."""
-        if self.status in _PASSING or (self.status == 409 and "on resourcequota" in self.message):
+        if self.renewed or self.status in _PASSING or (self.status == 409 and "on resourcequota" in self.message):
             return True
         return self.status == 500 and (any(text in self.message for text in _PASSING_TEXTS) or not self.reason)
 
@@ -80,6 +86,9 @@ class Api:
         self._pace = Pace(options.requests_per_second)
         self._slots = asyncio.Semaphore(options.requests)
         self._execs = asyncio.Semaphore(options.execs)
+        self._renewing = asyncio.Lock()
+        self._renewed_at = -math.inf
+        self._retired: list[ApiClient] = []  # of earlier credentials; streams may still use them
 
     async def __aenter__(self) -> Api:
         await self._open()
@@ -94,10 +103,25 @@ class Api:
         self._streams = await _client(options, options.followed_logs + options.execs + 16)
 
     async def _close(self) -> None:
-        for client in (self._client, self._streams):
+        for client in (self._client, self._streams, *self._retired):
             if client is not None:
                 await client.close()
         self._client = self._streams = None
+        self._retired.clear()
+
+    async def _renew(self, refused: ApiClient) -> bool:
+        """Read the credentials anew because those of ``refused`` were refused; false if that was done a moment ago, or if there are none."""
+        async with self._renewing:
+            if self._options.api_server:
+                return False
+            if refused not in (self._client, self._streams):
+                return True  # somebody else has done it
+            if time.monotonic() - self._renewed_at < _SECONDS_BETWEEN_RENEWALS:
+                return False
+            self._renewed_at = time.monotonic()
+            self._retired += [client for client in (self._client, self._streams) if client is not None]
+            await self._open()
+            return True
 
     # --- one answer -----------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +141,7 @@ class Api:
         """
         seconds = self._options.patience.total_seconds() if patience is None else patience
         retrying = AsyncRetrying(
-            retry=retry_if_exception(_passes), wait=_pause, stop=stop_after_delay(seconds), reraise=True, sleep=asyncio.sleep
+            retry=retry_if_exception(passes), wait=_pause, stop=stop_after_delay(seconds), reraise=True, sleep=asyncio.sleep
         )
         try:
             async for attempt in retrying:
@@ -128,7 +152,7 @@ class Api:
                 raise TransientExecutorError(f"{method} {path}: request did not complete within requested timeout: {error}") from error
             raise
         except Exception as error:
-            if _passes(error):
+            if passes(error):
                 raise TransientExecutorError(
                     f"the Kubernetes API did not answer {method} {path}: connection timed out: {_said(error)}"
                 ) from error
@@ -177,7 +201,8 @@ class Api:
         )
         async with response:
             if response.status >= 400:
-                raise _refused(response.status, await response.read(), response.headers.get("Retry-After"))
+                content, renewed = await response.read(), response.status == _UNAUTHORIZED and await self._renew(client)
+                raise _refused(response.status, content, response.headers.get("Retry-After"), renewed=renewed)
             yield response
 
     async def _authorised(self, client: ApiClient, query: Query) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -205,7 +230,9 @@ class Api:
                 async with opened as socket:
                     yield socket
             except WSServerHandshakeError as error:
-                raise ApiError(error.status, {"message": f"exec was refused with status {error.status}: {error.message}"}) from error
+                renewed = error.status == _UNAUTHORIZED and await self._renew(client)
+                body: JsonObject = {"message": f"exec was refused with status {error.status}: {error.message}"}
+                raise ApiError(error.status, body, renewed=renewed) from error
 
 
 async def _client(options: KubernetesOptions, connections: int) -> ApiClient:
@@ -240,7 +267,7 @@ async def _configure(made: object, options: KubernetesOptions, config: object) -
             ) from inner
 
 
-def _refused(status: int, content: bytes, retry_after: str | None) -> ApiError:
+def _refused(status: int, content: bytes, retry_after: str | None, *, renewed: bool = False) -> ApiError:
     body = _object(content)
     if body.get("kind") != "Status":
         body = {"message": (text_of(body, "text") or text_of(body, "message")).strip()[:2000]}
@@ -249,7 +276,7 @@ def _refused(status: int, content: bytes, retry_after: str | None) -> ApiError:
         pause = float(str(seconds)) if seconds else None
     except ValueError:
         pause = None
-    return ApiError(status, body, retry_after=pause)
+    return ApiError(status, body, retry_after=pause, renewed=renewed)
 
 
 def _object(content: bytes) -> JsonObject:
@@ -260,7 +287,8 @@ def _object(content: bytes) -> JsonObject:
     return found if isinstance(found, dict) else {"text": content.decode("utf-8", "replace")}
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
+    """Whether what failed may succeed later: the API is away, overloaded, or refused credentials that are new now."""
     from aiohttp import ClientError
 
     if isinstance(error, ApiError):

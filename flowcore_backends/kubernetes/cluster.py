@@ -74,7 +74,7 @@ class Cluster:
         """A run has ended."""
         objects = self._runs.pop(context.uid, None)
         if objects is not None:
-            await objects.close()
+            await objects.close(context.phase)
         await self.close_if_idle()
 
     async def close_if_idle(self) -> None:

@@ -38,6 +38,7 @@ class KubernetesOptions:
     - ``sidecar_grace``: how long a sidecar may take to end after the main container did.
     - ``delete_delay``: how long finished pods stay that ``podGC`` deletes, where the workflow does not say.
     - ``pod_gc``: the strategy of ``podGC`` where the workflow gives none; None keeps pods, as Argo does.
+    - ``completed_label``: label ended pods that stay, as Argo does: a request for each pod, which needs the right to patch pods.
     - ``owner``: make a ConfigMap that stands for the run and owns its pods and claims.
     - ``workflow_owner``: the ``metadata`` of an existing Workflow object (name, uid) that owns them instead.
     - ``write_back``: make a Workflow object that stands for the run and owns its pods instead (or take ``workflow_owner``), and write the run's
@@ -69,6 +70,7 @@ class KubernetesOptions:
     sidecar_grace: timedelta = timedelta(seconds=30)
     delete_delay: timedelta = timedelta(seconds=5)
     pod_gc: str | None = None
+    completed_label: bool = True
     owner: bool = True
     workflow_owner: JsonObject | None = None
     write_back: bool = False
@@ -104,6 +106,7 @@ class KubernetesChoices(TypedDict, total=False):
     sidecar_grace: timedelta
     delete_delay: timedelta
     pod_gc: str | None
+    completed_label: bool
     owner: bool
     workflow_owner: JsonObject | None
     write_back: bool

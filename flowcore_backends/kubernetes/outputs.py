@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from flowcore.artifacts import archive, locations, staging
 from flowcore.engine.messages import Invocation
-from flowcore.errors import ArtifactError, ExecutorError
+from flowcore.errors import ArtifactError, ExecutorError, TransientExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import RunContext
-from flowcore_backends.kubernetes.api import Api, ApiError
+from flowcore_backends.kubernetes.api import Api, ApiError, passes
 from flowcore_backends.kubernetes.capture import HOLDER, LOADER, ROOT, Layout
-from flowcore_backends.kubernetes.execs import execute, may_not
+from flowcore_backends.kubernetes.execs import ExecEnd, execute, may_not
 
 _LONGEST_RESULT = 256 << 10
 _PIECE = 1 << 20
+_SECONDS_FOR_EXEC, _LONGEST_PAUSE = 60.0, 5.0
 
 
 @dataclass(slots=True)
@@ -39,11 +41,16 @@ class Collected:
 async def fetch(api: Api, namespace: str, pod: str, folder: Path) -> None:
     """Bring all that the holder of a pod has into ``folder`` by exec. Raises ExecutorError, saying what is needed where exec is refused."""
     packed = folder / "out.tar"
-    with packed.open("wb") as file:
-        try:
-            end = await execute(api, namespace, pod, HOLDER, [f"{ROOT}/bin/busybox", "tar", "-cf", "-", "-C", ROOT, "out"], sink=file.write)
-        except ApiError as error:
-            raise _refused(error, "outputs above 4 KB") from error
+    command = [f"{ROOT}/bin/busybox", "tar", "-cf", "-", "-C", ROOT, "out"]
+
+    async def once() -> ExecEnd:
+        with packed.open("wb") as file:
+            return await execute(api, namespace, pod, HOLDER, command, sink=file.write)
+
+    try:
+        end = await _patiently(once)
+    except ApiError as error:
+        raise _refused(error, "outputs above 4 KB") from error
     if end.code != 0:
         raise ExecutorError(f"outputs lost: {end.message}")
     await to_thread.run_sync(_spread, packed, folder)
@@ -59,11 +66,25 @@ async def upload(api: Api, namespace: str, pod: str, packed: Path) -> None:
     """Bring the inputs (a tar file) into a pod whose loader waits for them. Raises ExecutorError."""
     script = f"tar -xf - -C {ROOT}/in && chmod -R a+rX {ROOT}/in && : > {ROOT}/ctl/inputs"
     try:
-        end = await execute(api, namespace, pod, LOADER, ["busybox", "sh", "-c", script], stdin=_pieces(packed))
+        end = await _patiently(lambda: execute(api, namespace, pod, LOADER, ["busybox", "sh", "-c", script], stdin=_pieces(packed)))
     except ApiError as error:
         raise _refused(error, "large input artifacts") from error
     if end.code != 0:
         raise ExecutorError(f"the input artifacts could not be put into the pod: {end.message}")
+
+
+async def _patiently(once: Callable[[], Awaitable[ExecEnd]]) -> ExecEnd:
+    """Do it again for a while if the connection breaks: what was half done is done anew."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, TransientExecutorError) or passes(error)),
+        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_PAUSE),
+        stop=stop_after_delay(_SECONDS_FOR_EXEC),
+        reraise=True,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await once()
+    raise AssertionError  # tenacity returns or raises
 
 
 def _refused(error: ApiError, what: str) -> ExecutorError:

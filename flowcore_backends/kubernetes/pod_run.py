@@ -17,18 +17,19 @@ from flowcore.ports import Reporter, RunContext
 from flowcore_backends.kubernetes import capture, outputs
 from flowcore_backends.kubernetes.api import ApiError, pods_path
 from flowcore_backends.kubernetes.cluster import Cluster
+from flowcore_backends.kubernetes.ended_pods import delete_pod
 from flowcore_backends.kubernetes.inputs import PackedInputs, pack_inputs
 from flowcore_backends.kubernetes.labels import NODE_ID, RUN
 from flowcore_backends.kubernetes.logs import relay_log
 from flowcore_backends.kubernetes.outputs import Collected
 from flowcore_backends.kubernetes.pods import PodParts, pod_manifest
-from flowcore_backends.kubernetes.run_objects import delete_pod
 from flowcore_backends.kubernetes.status import PodView, Verdict, is_transient
 from flowcore_backends.kubernetes.watch import Followed
 from flowcore_backends.output import LineReporter, Tail
 
 _DELETED = Verdict(Phase.ERROR, "pod deleted")
 _ON_THE_WAY = ("ContainerCreating", "PodInitializing")  # every pod is, for a moment
+_MOMENT = 1.0  # seconds
 _SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes with main's, or a second later
 _SECONDS_FOR_PHASE = 5.0
 _SECONDS_FOR_LOGS = 5.0
@@ -163,10 +164,20 @@ class PodRun:
                 return view
             if view.awaits_inputs and not self._uploaded and packed.file is not None:
                 self._uploaded = True
-                await outputs.upload(self._cluster.api, self._namespace, self._invocation.pod_name, packed.file)
+                await self._upload(packed.file)
             if self._stop.is_set():
                 await self._delete()
-            await self._followed.change()
+            waits = self._waits
+            if not await self._followed.change(_MOMENT if waits in _ON_THE_WAY else None):
+                self._pending(waits)  # it lasts
+
+    async def _upload(self, file: Path) -> None:
+        """Bring the inputs; a pod that cannot get them would wait for ever."""
+        try:
+            await outputs.upload(self._cluster.api, self._namespace, self._invocation.pod_name, file)
+        except ExecutorError:
+            await delete_pod(self._cluster.api, self._namespace, self._view.metadata)
+            raise
 
     def _look(self) -> None:
         assert self._followed is not None
@@ -174,8 +185,8 @@ class PodRun:
             self._view = PodView(self._followed.pod, self._layout.mains)
         view, node = self._view, self._invocation.node
         self._seen_going = self._seen_going or (view.terminating and not view.main_ended and not view.final)
-        if view.phase == "Pending" and not view.started and (reason := view.pending_reason) not in _ON_THE_WAY:
-            self._pending(reason)
+        if (waits := self._waits) not in _ON_THE_WAY and self._is_pending:
+            self._pending(waits)
         if view.started and not self._started:
             self._started = True
             self._report(Started(node, view.host))
@@ -184,6 +195,15 @@ class PodRun:
         if view.ready and self._invocation.daemon and not self._ready:
             self._ready = True
             self._report(Ready(node, view.address))
+
+    @property
+    def _is_pending(self) -> bool:
+        return self._view.phase == "Pending" and not self._view.started
+
+    @property
+    def _waits(self) -> str:
+        """What a pending pod waits for."""
+        return self._view.pending_reason if self._is_pending else ""
 
     def _pending(self, message: str) -> None:
         if message != (self._message or ""):

@@ -1,7 +1,7 @@
 """What a run has in the cluster besides its pods: the object that owns them, claims, a disruption budget; and what is deleted when.
 
-Rules are Argo's: claims are named ``<workflow>-<claim>``; ``volumeClaimGC`` deletes them on success unless it says otherwise, ``podGC`` names when
-pods go. A run has succeeded here when the last attempt of everything that ran in it did.
+Rules are Argo's: claims are named ``<workflow>-<claim>``; ``volumeClaimGC`` deletes them on success unless it says otherwise; pods are
+``ended_pods.py``'s. Where nobody says how a run ended, it has succeeded here when the last attempt of everything that ran in it did.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import asyncio
 import logging
 import re
 
-from flowcore.errors import ExecutorError, ExpressionError
+from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
-from flowcore.language.quantities import parse_duration
-from flowcore.language.selectors import matches
-from flowcore.nodes import Phase
+from flowcore.nodes import Phase, WorkflowPhase
 from flowcore.ports import Invocation, RunContext
-from flowcore_backends.kubernetes.api import Api, ApiError, pods_path, query_of
+from flowcore_backends.kubernetes.api import Api, ApiError
+from flowcore_backends.kubernetes.ended_pods import EndedPods
 from flowcore_backends.kubernetes.labels import RUN, WORKFLOW, label_value, object_labels
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.kubernetes.workflow_object import ensure_workflow
@@ -37,8 +36,7 @@ class RunObjects:
         self._made = False
         self._last: dict[str, Phase] = {}  # by the node's name without the attempt
         self._failed_hosts: dict[str, list[str]] = {}
-        self._deleting: set[asyncio.Task[None]] = set()
-        self._pods: dict[str, JsonObject] = {}  # the metadata of those that still stand, by name
+        self._pods = EndedPods(api, context, options, self._namespace)
         self.owner: JsonObject | None = None
 
     @property
@@ -128,64 +126,30 @@ class RunObjects:
         return self._failed_hosts.get(_whole(invocation), []) if "nodeAntiAffinity" in affinity else []
 
     def ended(self, invocation: Invocation, phase: Phase, host: str | None, pod: JsonObject | None) -> None:
-        """A pod's work has ended: remember it, and begin to delete the pod where ``podGC`` says so."""
+        """A pod's work has ended: remember it, and label the pod or delete it as ``podGC`` says."""
         name = _whole(invocation)
         self._last[name] = phase
         if phase is not Phase.SUCCEEDED and host is not None:
             hosts = self._failed_hosts.setdefault(name, [])
             if host not in hosts:
                 hosts.append(host)
-        metadata = object_of(pod or {}, "metadata")
-        if not metadata or not self._selected(metadata):
-            return
-        self._pods[text_of(metadata, "name")] = metadata
-        if self._strategy == "OnPodCompletion" or (self._strategy == "OnPodSuccess" and phase is Phase.SUCCEEDED):
-            task = asyncio.get_running_loop().create_task(self._delete_later(metadata))
-            self._deleting.add(task)
-            task.add_done_callback(self._deleting.discard)
+        if metadata := object_of(pod or {}, "metadata"):
+            self._pods.add(phase, metadata)
 
     @property
     def _succeeded(self) -> bool:
         return all(phase is Phase.SUCCEEDED for phase in self._last.values())
 
-    @property
-    def _strategy(self) -> str:
-        return text_of(object_of(self._context.spec, "podGC"), "strategy") or self._options.pod_gc or ""
-
-    def _selected(self, metadata: JsonObject) -> bool:
-        """Whether ``podGC`` is about this pod."""
-        selector = object_of(object_of(self._context.spec, "podGC"), "labelSelector")
-        wanted = {key: str(value) for key, value in object_of(selector, "matchLabels").items()}
-        labels = {key: str(value) for key, value in object_of(metadata, "labels").items()}
-        return all(matches(f"{key}={value}", labels) for key, value in wanted.items())
-
-    async def _delete_later(self, metadata: JsonObject) -> None:
-        delay = text_of(object_of(self._context.spec, "podGC"), "deleteDelayDuration")
-        try:
-            seconds = parse_duration(delay).total_seconds() if delay else self._options.delete_delay.total_seconds()
-        except (ExpressionError, ValueError):
-            seconds = self._options.delete_delay.total_seconds()
-        try:
-            await asyncio.sleep(seconds)
-        finally:  # the end of the run makes it hurry
-            await delete_pod(self._api, self._namespace, metadata)
-            self._pods.pop(text_of(metadata, "name"), None)
-
-    async def close(self) -> None:
-        """The run has ended: delete what its strategies say."""
-        pending = list(self._deleting)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+    async def close(self, phase: WorkflowPhase | None) -> None:
+        """The run has ended in ``phase``: delete what its strategies say."""
+        succeeded = self._succeeded if phase is None else phase is WorkflowPhase.SUCCEEDED
+        await self._pods.close(succeeded=succeeded)
         if not self._made:
             return
-        if self._strategy == _COMPLETION or (self._strategy == _SUCCESS and self._succeeded):
-            for metadata in self._pods.values():
-                await delete_pod(self._api, self._namespace, metadata)
         if object_of(self._context.spec, "podDisruptionBudget"):
             await self._delete(self._path("poddisruptionbudgets", self._context.name, group="apis/policy/v1"))
         strategy = text_of(object_of(self._context.spec, "volumeClaimGC"), "strategy") or _SUCCESS
-        if strategy == _COMPLETION or self._succeeded:
+        if strategy == _COMPLETION or succeeded:
             for claim in self.claims.values():
                 await self._delete(self._path("persistentvolumeclaims", claim))
 
@@ -195,20 +159,6 @@ class RunObjects:
         except ExecutorError as error:
             if not (isinstance(error, ApiError) and error.status == 404):
                 _log.warning("run %s: %s was not deleted: %s", self._context.name, path, error)
-
-
-async def delete_pod(api: Api, namespace: str, metadata: JsonObject, grace: int | None = None) -> None:
-    """Delete a pod, and no other of its name. One that is gone is no error. Raises ExecutorError where ``grace`` is given, else it is logged."""
-    body: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": metadata.get("uid")}}
-    try:
-        path = pods_path(namespace, text_of(metadata, "name"))
-        await api.request("DELETE", path, body=body, query=query_of(gracePeriodSeconds=grace))
-    except ExecutorError as error:
-        if isinstance(error, ApiError) and error.status in (404, 409):
-            return
-        if grace is not None:
-            raise
-        _log.warning("pod %s was not deleted: %s", metadata.get("name"), error)
 
 
 def _whole(invocation: Invocation) -> str:

@@ -108,7 +108,7 @@ class PodWatch:
 
     def _impossible(self, error: Exception) -> bool:
         """Tell all who wait if there is no use in trying again."""
-        if isinstance(error, ApiError) and error.status in _NEVER:
+        if isinstance(error, ApiError) and error.status in _NEVER and not error.passes:
             for each in self._followed.values():
                 each.fail(error)
             return True

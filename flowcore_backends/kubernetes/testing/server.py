@@ -41,7 +41,8 @@ class FakeKube:
     """The server. ``async with FakeKube() as kube`` gives one whose ``url`` goes into ``KubernetesExecutor(api_server=...)``.
 
     ``script(pattern, life)`` says what pods do whose name contains ``pattern``; others succeed at once. ``faults`` is a list to append to;
-    ``forbidden`` holds ``verb resource`` pairs that are refused, ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are.
+    ``forbidden`` holds ``verb resource`` pairs that are refused, ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are,
+    ``token`` what callers must know. While ``away``, nobody is answered.
     """
 
     def __init__(self, *, bookmark_every: float = 60.0, default: Life | None = None) -> None:
@@ -50,6 +51,8 @@ class FakeKube:
         self.forbidden: set[str] = set()
         self.namespaces: set[str] | None = None
         self.quota: int | None = None
+        self.token = ""
+        self.away = False
         self.requests: list[str] = []
         self.open_watches = self.most_watches = 0
         self.url = ""
@@ -85,6 +88,11 @@ class FakeKube:
             if request.transport is not None:
                 request.transport.abort()
 
+    def go_away(self) -> None:
+        """Break all streams and answer nobody until ``away`` is false again."""
+        self.away = True
+        self.drop_connections()
+
     def restart(self) -> None:
         """Break all streams and forget what older versions were."""
         self.store.forget_history()
@@ -104,7 +112,12 @@ class FakeKube:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         asked = f"{request.method} {request.path_qs}"
+        if self.away and request.transport is not None:
+            request.transport.abort()
+            return web.Response()
         self.requests.append(asked)
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response(Refused(401, "Unauthorized", "Unauthorized").body, status=401)
         fault = self._fault(asked)
         if fault is not None and not fault.after and (refusal := await self._fail(request, fault)) is not None:
             return refusal

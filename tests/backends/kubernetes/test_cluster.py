@@ -1,7 +1,7 @@
 """The contract of executors and the layout of pods on a real cluster, with nothing faked. Runs when ``FLOWCORE_TEST_KUBECONFIG`` is set.
 
-``FLOWCORE_TEST_NAMESPACE`` (default ``default``), ``FLOWCORE_TEST_IMAGE`` (an image with sh; default ``alpine:latest``) and
-``FLOWCORE_TEST_BUSYBOX`` (default ``busybox:musl``) say what is used, so that a cluster without internet works.
+``FLOWCORE_TEST_NAMESPACE`` (default ``default``), ``FLOWCORE_TEST_IMAGE`` (an image with sh; default ``alpine:latest``), ``FLOWCORE_TEST_PYTHON``
+(default ``python:3.12-alpine``) and ``FLOWCORE_TEST_BUSYBOX`` (default ``busybox:musl``) say what is used, so that a cluster without internet works.
 """
 
 from __future__ import annotations
@@ -15,15 +15,22 @@ from typing import Any
 
 import pytest
 
-from flowcore.jsontypes import JsonObject
+import flowcore
+from flowcore.clocks import RealClock
+from flowcore.jsontypes import Json, JsonObject, object_of, text_of
 from flowcore.nodes import Phase
 from flowcore.ports import Invocation
 from flowcore_backends.kubernetes import KubernetesExecutor
+from flowcore_backends.kubernetes.api import Api
 from tests.backends.contract import COMMANDS, Play, invocation, run_context
+from tests.scenarios.documents import EXAMPLES, split
+from tests.scenarios.test_examples import NAMES
+from tests.scenarios.trees import table
 
 KUBECONFIG = os.environ.get("FLOWCORE_TEST_KUBECONFIG")
 NAMESPACE = os.environ.get("FLOWCORE_TEST_NAMESPACE", "default")
 IMAGE = os.environ.get("FLOWCORE_TEST_IMAGE", "alpine:latest")
+PYTHON = os.environ.get("FLOWCORE_TEST_PYTHON", "python:3.12-alpine")
 BUSYBOX = os.environ.get("FLOWCORE_TEST_BUSYBOX", "busybox:musl")
 
 pytest.importorskip("kubernetes_asyncio")
@@ -97,3 +104,48 @@ async def test_sidecars(play: Play) -> None:
     sidecar: JsonObject = {"name": "helper", "image": IMAGE, "command": ["sleep", "600"]}
     ended = await play.run(asked("work", {"container": {"image": IMAGE, "command": ["true"]}, "sidecars": [sidecar]}))
     assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
+
+
+def with_images(value: Json) -> Json:
+    """A document with the images that this cluster has."""
+    if isinstance(value, list):
+        return [with_images(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: with_images(each) for key, each in value.items()}
+    if isinstance(image := made.get("image"), str):
+        made["image"] = PYTHON if image.startswith("python") else IMAGE
+    manifest = made.get("manifest")
+    return made | {"manifest": manifest.replace("python:3.12-alpine", PYTHON)} if isinstance(manifest, str) else made
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_examples(name: str, tmp_path: Path) -> None:
+    """Every example leaves the tree that it leaves on the other backends; what depends on the run's name is left out."""
+    workflow, catalog = split(EXAMPLES / f"{name}.yaml")
+    run_name = f"{name}-{uuid.uuid4().hex[:6]}"
+    executor = KubernetesExecutor(kubeconfig=KUBECONFIG, busybox_image=BUSYBOX, pod_gc="OnWorkflowCompletion", namespace=NAMESPACE)
+    made = [document for document in catalog if text_of(document, "kind") in ("Secret", "ConfigMap")]
+    async with Api(executor.options) as api:
+        for document in made:
+            await api.request("POST", place_of(document), body=document)
+        try:
+            result = await flowcore.run(
+                with_images(flowcore.load_workflow(workflow).to_json()),
+                executor=executor,
+                catalog=catalog,
+                clock=RealClock(),
+                name=run_name,
+                namespace=NAMESPACE,
+            )
+        finally:
+            for document in made:
+                await api.request("DELETE", f"{place_of(document)}/{object_of(document, 'metadata')['name']}")
+    head, *rows = (EXAMPLES / "expected" / f"{name}.txt").read_text().splitlines()
+    assert str(result.phase) == head.partition(":")[0]
+    found = [line.split()[:2] for line in table(run_name, result.nodes).splitlines()]
+    assert found == [line.split()[:2] for line in rows[1:]]
+
+
+def place_of(document: JsonObject) -> str:
+    return f"/api/v1/namespaces/{NAMESPACE}/{text_of(document, 'kind').lower()}s"
