@@ -20,6 +20,7 @@ from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.restrictions import check_reference
 from flowcore.plan.semantics import NEWEST, Semantics, semantics_of
 from flowcore.plan.templates import Base, Templates
+from flowcore.plan.validate_documents import missing_remedy
 
 LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
 LABEL_CLUSTER_TEMPLATE = "workflows.argoproj.io/cluster-workflow-template"
@@ -256,10 +257,8 @@ def _merged(manifest: JsonObject, documents: Documents, options: PlanOptions, na
     kind = "ClusterWorkflowTemplate" if cluster else "WorkflowTemplate"
     template = _template_spec(documents, kind, name, None if cluster else namespace)
     if template is None:
-        problem = Problem(
-            f'{kind} "{name}" not found', "spec.workflowTemplateRef", remedy="give the file it is in to the catalog (--template)"
-        )
-        raise InvalidWorkflow([problem])
+        remedy = missing_remedy(documents, name, namespace, cluster=cluster)
+        raise InvalidWorkflow([Problem(f'{kind} "{name}" not found', "spec.workflowTemplateRef", remedy=remedy)])
     merged = merge_workflow_spec(spec, template, object_of(defaults, "spec") if defaults else None)
     return merged, {LABEL_CLUSTER_TEMPLATE if cluster else LABEL_TEMPLATE: name}
 

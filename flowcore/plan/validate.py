@@ -129,7 +129,7 @@ class _SpecCheck:
         if referred is None:
             kind = "clusterworkflowtemplates" if reference.cluster_scope else "workflowtemplates"
             text = f'{kind}.argoproj.io "{reference.name}" not found'
-            self.report.add(text, f"{path}.workflowTemplateRef", remedy="the catalog must have it", rule="template-reference")
+            self.report.add(text, f"{path}.workflowTemplateRef", remedy=self.library.remedy(reference), rule="template-reference")
         return referred
 
     def _add_globals(self, arguments: Arguments, referred: Base | None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from flowcore.errors import InvalidWorkflow
-from flowcore.jsontypes import JsonObject
+from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.scope import PLACEHOLDER_PREFIX
 from flowcore.language.tags import SimpleTag, tags_in
 from flowcore.manifests import read_mapping
@@ -21,6 +22,8 @@ from flowcore.models import (
     WorkflowTemplateRef,
 )
 from flowcore.plan.validate_report import Report
+
+_SHOWN_NAMES = 5
 
 
 class Documents(Protocol):
@@ -102,6 +105,16 @@ class Library:
                 spec = model.spec
         return Base(("cluster/" if cluster else "namespaced/") + name, spec, "spec", file)
 
+    def remedy(self, reference: TemplateRef | WorkflowTemplateRef) -> str:
+        """What to do about a reference that leads nowhere."""
+        base = self.document(reference)
+        if base is None or not isinstance(reference, TemplateRef):
+            return missing_remedy(self._catalog, reference.name, self._namespace, cluster=reference.cluster_scope)
+        close = difflib.get_close_matches(reference.template, base.places, n=1)
+        names = list(base.places)[:_SHOWN_NAMES]
+        has = f"it has {', '.join(names)}" if names else "it has no templates"
+        return f"did you mean {close[0]}?" if close else f"{base.file} has no such template; {has}"
+
     def find(self, call: TemplateCall | LifecycleHook, base: Base, path: str) -> Found | str | None:
         """The template that ``call`` names, or why there is none, or None when only a run can tell (rules 8 to 10)."""
         reference = call.template_ref
@@ -130,6 +143,19 @@ class Library:
         if found is None and PLACEHOLDER_PREFIX in reference.template:
             return None
         return found or f"template reference {reference.name}.{reference.template} not found"
+
+
+def missing_remedy(catalog: Documents | None, name: str, namespace: str | None, *, cluster: bool) -> str:
+    """Where a template document of that name is after all, and else how to bring it."""
+    kinds = ("ClusterWorkflowTemplate", "WorkflowTemplate")
+    kind, other = kinds if cluster else kinds[::-1]
+    elsewhere = catalog.get(kind, name) if catalog and not cluster else None
+    if elsewhere is not None:
+        home = text_of(object_of(elsewhere, "metadata"), "namespace")
+        return f"there is one in namespace {home}, and this is namespace {namespace or 'default'}"
+    if catalog and catalog.get(other, name, None if not cluster else namespace):
+        return f"there is a {other} of that name: {'leave clusterScope out' if cluster else 'add clusterScope: true'}"
+    return "give the file it is in to the catalog (--template)"
 
 
 def _reference_fault(template: str, reference: TemplateRef) -> str | None:

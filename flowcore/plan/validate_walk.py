@@ -88,13 +88,20 @@ class Walk:
         close = difflib.get_close_matches(name, names.all(), n=1, cutoff=0.8) if self._hints >= 0 else []
         return f"did you mean {close[0]}?" if close else None
 
+    def _reference_remedy(self, call: TemplateCall, base: Base) -> str | None:
+        reference = call.template_ref
+        if reference is not None:
+            return self.library.remedy(reference) if reference.name and reference.template and not call.template else None
+        close = difflib.get_close_matches(call.template, base.places, n=1)
+        return f"did you mean {close[0]}?" if close else None
+
     # --- from call to template ---------------------------------------------------------------------------------------------------
 
     def visit(self, call: TemplateCall, base: Base, given: Arguments | None, path: str) -> Template | None:
         """Check what ``call`` names, called with ``given``; gives the template as it is written, if there is one."""
         found = self.library.find(call, base, path)
         if isinstance(found, str):
-            self.report.add(found, path, remedy=_reference_remedy(call, base), rule="template-reference")
+            self.report.add(found, path, remedy=self._reference_remedy(call, base), rule="template-reference")
             return None
         if found is None:
             return None
@@ -277,10 +284,3 @@ class Walk:
 def _objects(holder: Json, key: str) -> list[JsonObject]:
     things = holder.get(key) if isinstance(holder, dict) else None
     return [thing for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
-
-
-def _reference_remedy(call: TemplateCall, base: Base) -> str | None:
-    if call.template_ref is not None:
-        return "the catalog must have it" if call.template_ref.name and call.template_ref.template else None
-    close = difflib.get_close_matches(call.template, base.places, n=1)
-    return f"did you mean {close[0]}?" if close else None

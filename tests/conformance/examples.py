@@ -48,7 +48,7 @@ def neighbours(case: Case) -> PlainCatalog:
 def _lint(document: Any, catalog: PlainCatalog) -> None:
     problems = part("plan.validate", "validate")(document.model, catalog=catalog, lint=True)
     errors = [str(problem) for problem in problems if problem.severity == "error"]
-    if errors and all("not found (the catalog must have it)" in error for error in errors):
+    if errors and all("not found (give the file it is in" in error for error in errors):
         raise OutOfScope("it refers to a template that is not in this corpus folder")
     if errors:
         differ("valid", errors, f"{document.kind} {document.json.get('metadata')}")
