@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written when the environment holds what pyproject.toml asks for; changing that file makes it stale.
 READY := $(VENV)/.ready
+# The same for a part of it: what a first run and a first test need, and what the site needs.
+DEMO_READY := $(VENV)/.demo-ready
 SITE_READY := $(VENV)/.site-ready
 WORKERS ?= auto
 
 .PHONY: demo test test-kubernetes lint format types floors check docs bench clean
 
-demo: $(READY)  ## run a workflow on this machine, with nothing but Python
-	$(BIN)/flowcore run docs/examples/diamond.yaml --backend local -p greeting="hello from make demo"
+demo: $(DEMO_READY)  ## run a workflow on this machine, with nothing but Python
+	$(BIN)/flowcore run docs/examples/release.yaml --backend local
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -q
@@ -48,6 +50,11 @@ clean:
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(DEMO_READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test $(READY) -nt pyproject.toml || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]'
 	touch $@
 
 $(SITE_READY): $(READY)
