@@ -59,8 +59,7 @@ def fail_idle_retries(turn: Turn) -> None:
 
 
 def _fail_idle_retry(turn: Turn, node: Node) -> None:
-    children = [turn.row(child) for child in turn.children(node.id)]
-    if children and all(child.phase.fulfilled for child in children):
+    if rules.all_fulfilled_beneath(node.id, turn.state.nodes, turn.children):
         _fail(turn, node, f"Stopped with strategy '{turn.run.shutdown}'")
 
 

@@ -94,7 +94,10 @@ class Executing:
         limits.check_existing(turn, frame, node)
         if isinstance(frame, RetryFrame):
             return self.advance[RetryFrame](turn, frame)
-        return self._or_error(turn, frame.call, lambda: self.advance[type(frame)](turn, frame))
+        made = self._or_error(turn, frame.call, lambda: self.advance[type(frame)](turn, frame))
+        if made.phase.fulfilled:
+            gates.leave(turn, made)
+        return made
 
     def _begin(self, turn: Turn, call: Call, node: Node | None) -> Node:
         if turn.depth >= turn.plan.options.max_depth:
@@ -162,8 +165,14 @@ def own_scope(turn: Turn, call: Call, entry: Entry) -> Scope:
     needed = entry.tagged or "inputs" in entry.json or "volumes" in turn.plan.spec
     if needed and entry.is_pod and retry_strategy(turn, entry.json) is None:
         own["pod.name"] = name_of_pod(turn, call.name, entry)
-    # Steps and DAG bodies are filled in once here and once by Argo in each pass: what changes is left for their steps and tasks.
-    return (turn.state.globals if entry.kind in ("steps", "dag") else turn.state.current).child(own)
+    return base_scope(turn, entry).child(own)
+
+
+def base_scope(turn: Turn, entry: Entry) -> Scope:
+    """What holds for a template whoever calls it. Argo fills Steps and DAG bodies in anew in each pass, and this engine once: so what changes
+    with time is left in them for their steps and tasks.
+    """
+    return turn.state.globals if entry.kind in ("steps", "dag") else turn.state.current
 
 
 def name_of_pod(turn: Turn, node_name: str, entry: Entry) -> str:
@@ -216,6 +225,7 @@ __all__ = [
     "Begin",
     "Executing",
     "attempt_call",
+    "base_scope",
     "display_name_of",
     "make_error",
     "name_of_pod",

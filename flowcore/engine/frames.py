@@ -33,12 +33,16 @@ class LeafFrame:
 
 @dataclass(slots=True, kw_only=True)
 class RetryFrame:
-    """A Retry node; ``processed`` is the template before the attempt's own variables are put in."""
+    """A Retry node; ``processed`` is the template before the attempt's own variables are put in.
+
+    ``in_its_name`` is what is carried on in the name of a hook that counts as an attempt.
+    """
 
     node: NodeId
     call: Call
     processed: Processed
     base: Base
+    in_its_name: Frame | None = None
 
 
 Item: TypeAlias = "tuple[Loop, int]"  # one item of a loop

@@ -244,6 +244,22 @@ def group_phase(node: Node, nodes: Mapping[NodeId, Node], children: Callable[[No
     return phase
 
 
+def all_fulfilled_beneath(node: NodeId, nodes: Mapping[NodeId, Node], children: Callable[[NodeId], list[NodeId]]) -> bool:
+    """Whether all nodes at the ends of the graph beneath ``node`` are fulfilled; those in between are not looked at, as in Argo."""
+    seen: set[NodeId] = {node}
+    stack = [node]
+    while stack:
+        id_ = stack.pop()
+        below = children(id_)
+        if not below and not nodes[id_].fulfilled:
+            return False
+        for child in below:
+            if child not in seen:
+                seen.add(child)
+                stack.append(child)
+    return True
+
+
 def _following(node: Node, nodes: Mapping[NodeId, Node], children: Callable[[NodeId], list[NodeId]]) -> list[NodeId]:
     """Where the walk goes on: a Retry node stands for its attempts, so their children and its hooks follow."""
     if node.type is not NodeType.RETRY:
@@ -294,6 +310,7 @@ __all__ = [
     "TryAgain",
     "Verdict",
     "WaitUntil",
+    "all_fulfilled_beneath",
     "dag_phase",
     "decide_retry",
     "group_failure",

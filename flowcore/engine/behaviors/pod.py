@@ -141,6 +141,8 @@ def _captures(turn: Turn, call: Call, kind: str, node: Node) -> bool:
     frame: Frame | None = turn.state.frames.get(call.boundary)
     if not isinstance(frame, StepsFrame | DagFrame) or frame.call.holder.inline is not None:
         return False
+    if turn.row(call.boundary).type is NodeType.RETRY:
+        return False  # a hook in whose name these steps are carried on: Argo reads the hook's template
     return frame.processed.entry.refers_to_result(step_name_of(node.name))
 
 

@@ -7,11 +7,13 @@ The wrapper is Running from its first attempt to its verdict; each attempt is a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from flowcore.engine import gates, rules, times
+from flowcore.engine.behaviors import hooked_attempts
 from flowcore.engine.calls import Call, CallFailed
-from flowcore.engine.execute import Executing, attempt_call, display_name_of, make_error, name_of_pod, retry_strategy
+from flowcore.engine.execute import Executing, attempt_call, base_scope, display_name_of, make_error, name_of_pod, retry_strategy
 from flowcore.engine.frames import Frame, RetryFrame
 from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
@@ -71,7 +73,7 @@ class Retrying:
     def _judge(self, turn: Turn, frame: RetryFrame, wrapper: Node, last: Node) -> bool:
         """Say what follows after the last attempt ended; False if another attempt is to be made now."""
         if not last.phase.failed_or_error:
-            turn.mark(frame.node, Phase.SUCCEEDED)
+            turn.put(replace(turn.mark(frame.node, Phase.SUCCEEDED), outputs=last.outputs))
             self._close(turn, frame)
             return True
         message = self._ended_from_outside(turn)
@@ -118,13 +120,23 @@ class Retrying:
         """The wrapper is fulfilled: it has its last attempt's outputs, and gives back its locks."""
         wrapper = turn.row(frame.node)
         attempts = self._attempts(turn, frame)
-        if attempts:
+        turn.state.frames.pop(frame.node, None)
+        if attempts and not wrapper.daemoned and not rules.all_fulfilled_beneath(frame.node, turn.state.nodes, turn.children):
+            self._once_more(turn, frame, attempts)
+        elif attempts:
             shown = _type_at_the_end(wrapper, frame)
             wrapper = turn.put(replace(wrapper, outputs=attempts[-1].outputs, wake_at=None, type=shown))
-        turn.state.frames.pop(frame.node, None)
         gates.remember(turn, wrapper)
         gates.leave(turn, wrapper)
         return turn.row(frame.node)
+
+    def _once_more(self, turn: Turn, frame: RetryFrame, attempts: list[Node]) -> None:
+        """Make one more attempt, of which nothing follows, beside what is still under way; as in Argo."""
+        call = attempt_call(frame.call, len(attempts), turn.row(frame.node))
+        if turn.by_name(call.name) is None:
+            with suppress(CallFailed):
+                self._dispatch(turn, frame, call, len(attempts), attempts[-1], None)
+            turn.connect(frame.node, turn.id_of(call.name))
 
     def _attempts(self, turn: Turn, frame: RetryFrame) -> list[Node]:
         """The attempts so far. A hook that is retried itself counts as one, as in Argo."""
@@ -135,6 +147,8 @@ class Retrying:
 
     def _attempt(self, turn: Turn, frame: RetryFrame, last: Node | None) -> Node:
         """Move an attempt on that is under way, or make the next one. Its own failure is an outcome, if the policy covers it."""
+        if last is not None and hooked_attempts.is_hook_of(last, turn.row(frame.node)):
+            return self._in_the_name_of(turn, frame, last)
         if last is not None:
             known = turn.state.frames.get(last.id)
             if known is not None:
@@ -153,12 +167,26 @@ class Retrying:
         turn.connect(frame.node, id_)
         return turn.row(attempt.id)
 
+    def _in_the_name_of(self, turn: Turn, frame: RetryFrame, hook: Node) -> Node:
+        """A hook that counts as the last attempt: only Steps and DAG templates do anything in its name."""
+        if frame.processed.entry.kind in ("steps", "dag"):
+            attempts = self._attempts(turn, frame)
+            call = replace(frame.call, name=hook.name, owner=hook.owner, parents=hook.parents, retried=True)
+            hooked_attempts.carry_on(
+                turn,
+                frame,
+                hook,
+                begin=lambda: self._guarded(turn, frame, hook.id, lambda: self._dispatch(turn, frame, call, len(attempts) - 1, hook, hook)),
+                go_on=lambda known, node: self._guarded(turn, frame, hook.id, lambda: self.executing.go_on(turn, known, node)),
+            )
+        return turn.row(hook.id)
+
     def _dispatch(self, turn: Turn, frame: RetryFrame, call: Call, number: int, previous: Node | None, node: Node | None) -> Node:
         names = attempt_variables(number, previous)
         if frame.processed.entry.is_pod:
             names["pod.name"] = name_of_pod(turn, call.name, frame.processed.entry)
         try:
-            processed = substitute_again(frame.processed, turn.state.current.child(names))
+            processed = substitute_again(frame.processed, base_scope(turn, frame.processed.entry).child(names))
         except ExpressionError as error:
             make_error(turn, call, node, str(error))
             raise CallFailed(str(error)) from None
