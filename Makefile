@@ -54,7 +54,7 @@ $(READY): pyproject.toml
 
 $(DEMO_READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test $(READY) -nt pyproject.toml || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]'
+	test $(READY) -nt pyproject.toml || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]' pytest-asyncio pytest-timeout
 	touch $@
 
 $(SITE_READY): $(READY)
