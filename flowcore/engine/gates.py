@@ -170,9 +170,22 @@ def granted(turn: Turn, node: Node) -> None:
     """All locks are held now: the node may go on. Told twice, it makes no difference."""
     if node.waiting is None or node.id in turn.state.granted:
         return
+    if _is_abandoned(turn, node):
+        leave(turn, node)
+        return
     turn.state.granted.add(node.id)
     turn.put(replace(node, waiting=ANSWER, message=""))
     heed(turn, node)
+
+
+def _is_abandoned(turn: Turn, node: Node) -> bool:
+    """Whether what encloses a waiting node has ended, so that nobody will begin it: then others may have its locks."""
+    around = turn.get(node.boundary) if node.boundary is not None else None
+    while around is not None:
+        if around.phase.fulfilled:
+            return True
+        around = turn.get(around.boundary) if around.boundary is not None else None
+    return False
 
 
 def heed(turn: Turn, node: Node) -> None:

@@ -115,3 +115,51 @@ def test_a_remembered_node_is_a_retry_only_by_its_templates_own_strategy() -> No
     """Argo makes it before it asks for the strategy of the whole workflow."""
     assert retried_and_remembered("retryStrategy: {limit: 1}", "").node("[0].a").type is NodeType.RETRY
     assert retried_and_remembered("", "retryStrategy: {limit: 1}").node("(0)[0].a").type is NodeType.POD
+
+
+HELD = """
+templates:
+- name: main
+  steps: [[{name: a, template: held}, {name: b, template: held}]]
+- name: held
+  synchronization: {mutexes: [{name: m}]}
+  steps: [[{name: x, template: leaf}]]
+"""
+
+
+def test_a_composite_template_gives_its_locks_back_at_its_end() -> None:
+    """Also one that began long before its end, and one that failed."""
+    scene = Scene(HELD)
+    scene.grant("[0].a")
+    scene.fail("[0].a[0].x")
+    assert [command.node for command in scene.commands if isinstance(command, Release)] == [scene.id("[0].a")]
+
+
+ABANDONED = """
+templates:
+- name: main
+  dag:
+    tasks: [{name: a, template: inner}, {name: b, template: locked}]
+- name: inner
+  parallelism: 1
+  failFast: false
+  steps: [[{name: p, template: cached, hooks: {exit: {template: leaf}}}, {name: q, template: locked}]]
+- name: cached
+  memoize: {key: k, cache: {configMap: {name: c}}}
+  container: {image: alpine}
+- name: locked
+  synchronization: {mutexes: [{name: m}]}
+  container: {image: alpine}
+"""
+
+
+def test_who_is_waited_for_by_nobody_gives_locks_back_at_once() -> None:
+    """A lock comes to a node whose step group has ended meanwhile."""
+    scene = Scene(ABANDONED)
+    scene.recall(".a[0].p")
+    scene.succeed(".a[0].p")
+    assert scene.node(".a").phase.fulfilled
+    waiting = scene.node(".a[0].q")
+    assert waiting.waiting is not None
+    scene.grant(".a[0].q")
+    assert [command.node for command in scene.commands if isinstance(command, Release)] == [waiting.id]
