@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from flowcore.engine.messages import Invocation, MemberOutcome, Outcome, Progressed, Ready, Started
+from flowcore.errors import Problem
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Node, NodeId, RunRow, WorkflowPhase
 
@@ -120,6 +121,15 @@ class HeldCatalog(Catalog, Protocol):
 
     def close(self) -> None:
         """Give the connection up."""
+        ...
+
+
+@runtime_checkable
+class CheckingExecutor(Executor, Protocol):
+    """An executor that can say of a document, before anything runs, what it cannot do."""
+
+    def check(self, manifest: JsonObject, catalog: Catalog) -> Sequence[Problem]:
+        """The problems, each with its path in the document; their rule is ``backend``. Raises ExecutorError where that cannot be found out."""
         ...
 
 
@@ -275,6 +285,7 @@ __all__ = [
     "Cache",
     "CacheAnswer",
     "Catalog",
+    "CheckingExecutor",
     "Clock",
     "Executor",
     "ForeseeingExecutor",

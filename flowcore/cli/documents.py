@@ -59,9 +59,25 @@ def lint(
     form: Annotated[Format, typer.Option("--format", help="How problems are told.")] = Format.TEXT,
     fix: Annotated[bool, typer.Option("--fix", help="Mend in the files what can safely be mended.")] = False,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Say nothing of this rule; may be repeated.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Tell also what this backend cannot do: docker, kubernetes (asks the cluster).")
+    ] = None,
+    backend_option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend, as for flowcore run.")
+    ] = None,
 ) -> int:
     """Check documents without running them. Exits with 2 if something is wrong; warnings are told and do no harm."""
-    return lint_files(files, templates=template or (), resources=resource or (), strict=strict, form=form, fix=fix, ignore=ignore or ())
+    return lint_files(
+        files,
+        templates=template or (),
+        resources=resource or (),
+        strict=strict,
+        form=form,
+        fix=fix,
+        ignore=ignore or (),
+        backend=backend,
+        backend_options=backend_option or (),
+    )
 
 
 def schema(kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only documents of this kind.")] = None) -> int:

@@ -9,12 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flowcore.catalogs import MemoryCatalog
-from flowcore.cli.inputs import Given, catalog_of, sources_of
+from flowcore.cli.backends import executor_named
+from flowcore.cli.inputs import Given, catalog_of, options_of, sources_of
 from flowcore.cli.problems import BAD_INPUT
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
 from flowcore.lint import RULES, Format, fixed, formatted, lint_document
 from flowcore.manifests import Document, load_documents
 from flowcore.models import Workflow
+from flowcore.ports import CheckingExecutor
 
 _FIX_ROUNDS = 10
 
@@ -28,8 +30,10 @@ def lint_files(
     form: Format = Format.TEXT,
     fix: bool = False,
     ignore: Collection[str] = (),
+    backend: str | None = None,
+    backend_options: Iterable[str] = (),
 ) -> int:
-    """Check the documents of ``files``, tell all that is wrong, and give the exit status. Raises UsageError."""
+    """Check the documents of ``files``, tell all that is wrong, and give the exit status; ``backend`` is asked for its opinion too. Raises UsageError."""
     unknown = sorted(set(ignore) - set(RULES))
     if unknown:
         raise UsageError(f"--ignore {unknown[0]}: there is no such rule")
@@ -39,6 +43,8 @@ def lint_files(
     catalog = _catalog(documents, templates, resources)
     for document in documents:
         problems += lint_document(document, catalog=catalog)
+    if backend is not None:
+        problems += _of_backend(documents, catalog, backend, backend_options)
     problems = [problem for problem in problems if problem.rule not in ignore]
     if strict:
         problems = [replace(problem, severity="error") for problem in problems]
@@ -50,6 +56,15 @@ def lint_files(
     else:
         sys.stdout.write(text)
     return BAD_INPUT if any(problem.severity == "error" for problem in problems) else 0
+
+
+def _of_backend(documents: Iterable[Document], catalog: MemoryCatalog, name: str, options: Iterable[str]) -> list[Problem]:
+    """What a backend cannot do of the documents that are well formed. Raises UsageError for one that cannot say so beforehand."""
+    executor = executor_named(name, options=options_of(options))
+    if not isinstance(executor, CheckingExecutor):
+        raise UsageError(f"--backend {name}: this backend cannot say beforehand what it cannot do")
+    models = [document for document in documents if document.model is not None and "spec" in document.json]
+    return [document.placed(problem) for document in models for problem in executor.check(document.json, catalog)]
 
 
 def _read(sources: Iterable[Path | str], *, strict: bool) -> tuple[list[Document], list[Problem]]:

@@ -10,6 +10,7 @@ RULES: Mapping[str, str] = {
     "artifact-location": "An artifact says in several places, or badly, where it is stored.",
     "artifact-path": "The path of an artifact cannot be used.",
     "artifact-source": "An artifact does not say where it comes from.",
+    "backend": "The backend cannot do this, or leaves it alone.",
     "choice": "The value is none of those that are allowed.",
     "constant-when": "A condition has the same value in every run.",
     "container-name": "Names of containers are wrong or taken.",

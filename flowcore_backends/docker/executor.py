@@ -19,14 +19,15 @@ from aiodocker.exceptions import DockerError
 from anyio.lowlevel import RunVar
 
 from flowcore.engine.messages import Invocation, Outcome
-from flowcore.errors import ArtifactError, ExecutorError, FlowError, TransientExecutorError
+from flowcore.errors import ArtifactError, ExecutorError, FlowError, Problem, TransientExecutorError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.quantities import parse_duration
 from flowcore.nodes import Phase
-from flowcore.ports import Reporter, RunContext
+from flowcore.ports import Catalog, Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api, open_api, told
+from flowcore_backends.docker.checking import problems_of
 from flowcore_backends.docker.endpoint import Endpoint, find_endpoint
 from flowcore_backends.docker.images import Images
 from flowcore_backends.docker.leftovers import Leftover, cleanup
@@ -37,6 +38,7 @@ from flowcore_backends.docker.security import Machine
 from flowcore_backends.docker.starting import Surroundings
 from flowcore_backends.http import HttpExecutor
 from flowcore_backends.plugin import Plugin, PluginExecutor
+from flowcore_backends.pod_spec_patch import patched
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
 
 _log = logging.getLogger("flowcore.docker")
@@ -96,10 +98,15 @@ class DockerExecutor:
         """Remove what dead runs left at the engine; see ``leftovers.py``."""
         return await cleanup(dry_run=dry_run, older_than=older_than)
 
+    def check(self, manifest: JsonObject, catalog: Catalog) -> list[Problem]:
+        """What Docker, with these options, cannot do of a document. No engine is asked."""
+        return problems_of(manifest, catalog, self.options)
+
     async def run(self, invocation: Invocation, context: RunContext, report: Reporter) -> Outcome:
         """Run the invocation to its end, or take it over. Raises ExecutorError for what is not its commands' fault."""
         if kind_of(invocation) not in _POD_KINDS:
             return await self._others.run(invocation, context, report)
+        invocation, context = patched(invocation, context)
         with _told_of(f"node {invocation.node_name}"):
             async with self._api() as api:
                 around = await self._surroundings(api)

@@ -1,7 +1,7 @@
 """From what the engine shows of ended containers to the outcome of an invocation, in Kubernetes' and Argo's words. Pure.
 
-One message for all: init containers first, then main containers in their order, then sidecars, of which 137 and 143 say nothing
-(semantics 2.7, 6.7, 6.8).
+One message for all: init containers first, then main containers in their order, then sidecars, of which 137 and 143 say nothing.
+How a native sidecar ended says nothing at all, unless it could not be started.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def _first_failed(containers: Sequence[ContainerPlan], ended: Mapping[str, Ended
     for role in ("init", "main", "sidecar"):
         for plan in containers:
             if plan.role == role and (end := ended.get(plan.name)) is not None and end.code != 0:
+                if plan.native and end.code != START_ERROR:
+                    continue
                 if role != "sidecar" or end.code not in _IGNORED_OF_SIDECARS:
                     return end
     return None

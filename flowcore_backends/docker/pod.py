@@ -38,7 +38,10 @@ Role: TypeAlias = Literal["init", "main", "sidecar"]
 
 @dataclass(slots=True, kw_only=True)
 class ContainerPlan:
-    """One container; ``command`` and ``args`` are expanded, empty ones are the image's own."""
+    """One container; ``command`` and ``args`` are expanded, empty ones are the image's own.
+
+    ``native`` is a sidecar that stands among the init containers: it is started in its turn, and started again if it ends too early.
+    """
 
     name: str
     role: Role
@@ -51,6 +54,7 @@ class ContainerPlan:
     labels: dict[str, str]
     model: Container
     dependencies: list[str] = field(default_factory=list)
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,16 @@ class PodPlan:
         """The container whose inputs and outputs count; a containerSet may have none."""
         return next((plan for plan in self.containers if plan.name == MAIN and plan.role == "main"), None)
 
+    @property
+    def starters(self) -> list[ContainerPlan]:
+        """What is started one after the other before the main containers, in the template's order: init containers and native sidecars."""
+        return [container for container in self.containers if container.role == "init" or container.native]
+
+    @property
+    def sidecars(self) -> list[ContainerPlan]:
+        """The sidecars that are started with the main containers."""
+        return [container for container in self.containers if container.role == "sidecar" and not container.native]
+
     def of_role(self, role: Role) -> list[ContainerPlan]:
         """The containers of one role, in the template's order."""
         return [container for container in self.containers if container.role == role]
@@ -106,17 +120,17 @@ class _Planner:
         mains = [self._container(container, "main") for container in self._main_containers()]
         first = next((plan for plan in mains if plan.name == MAIN), mains[0])
         inputs = self._inputs(first)
-        inits = [(one, "sidecar" if one.restart_policy == "Always" else "init") for one in self.template.init_containers]
-        users = [*inits, *((one, "sidecar") for one in self.template.sidecars)]
-        staged = self._staged(first, inputs, [container for container, _ in users])
+        users = [*self.template.init_containers, *self.template.sidecars]
+        staged = self._staged(first, inputs, users)
         if first.name == MAIN:
             self._add_argo(first, inputs, staged)
-        others = [self._user_container(container, "init" if role == "init" else "sidecar", first.mounts) for container, role in users]
-        containers = [*(one for one in others if one.role == "init"), *mains, *(one for one in others if one.role == "sidecar")]
+        starters = [self._starter(container, first.mounts) for container in self.template.init_containers]
+        sidecars = [self._user_container(container, "sidecar", first.mounts) for container in self.template.sidecars]
+        containers = [*starters, *mains, *sidecars]
         for plan in containers if self._writes_last_words() else ():
             self._add_termination_log(plan)
         used = list(self.volumes.used.values())
-        shared = len(mains) > 1 or any(one.role == "sidecar" for one in others) or any(volume.memory for volume in used)
+        shared = len(mains) > 1 or any(one.role == "sidecar" for one in containers) or any(volume.memory for volume in used)
         return PodPlan(
             containers=containers,
             volumes=used,
@@ -179,6 +193,13 @@ class _Planner:
                 mount = MountPlan(volume=staged, path=each.path, sub_path=staged_path(number))
                 main.mounts.append(mount)
                 inputs[number] = InputPlan(artifact=each.artifact, path=each.path, mount=mount)
+
+    def _starter(self, container: UserContainer, mirrored: list[MountPlan]) -> ContainerPlan:
+        """An init container, or a native sidecar among them."""
+        native = container.restart_policy == "Always"
+        plan = self._user_container(container, "sidecar" if native else "init", mirrored)
+        plan.native = native
+        return plan
 
     def _user_container(self, container: UserContainer, role: Role, mirrored: list[MountPlan]) -> ContainerPlan:
         plan = self._container(container, role)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskGroup
 
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
 from flowcore.errors import ArtifactError
@@ -35,9 +36,10 @@ from flowcore_backends.docker.probing import Prober
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.running import RunningContainer, deleted
 from flowcore_backends.docker.settings import PodSettings, container_body
-from flowcore_backends.docker.starting import PodStart, Surroundings
+from flowcore_backends.docker.starting import PodStart, Surroundings, earlier_containers
 
 _FIRST_PROGRESS_SECONDS = 3.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # before a native sidecar is started again
 
 
 class PodRun:
@@ -53,10 +55,12 @@ class PodRun:
         self._prober = Prober(api, self._pod.holder_name if self._pod.shared else None)
         self._running: dict[str, RunningContainer] = {}
         self._ended: dict[str, Ended] = {}
-        self._begun: dict[str, anyio.Event] = {}
-        self._over: dict[str, anyio.Event] = {}
+        mains = self._pod.of_role("main")
+        self._begun = {plan.name: anyio.Event() for plan in (*mains, *self._pod.of_role("sidecar"))}
+        self._over = {plan.name: anyio.Event() for plan in mains}
+        self._mains_over = anyio.Event()
         self._stop, self._asked_again, self._kill_at = anyio.Event(), anyio.Event(), 0.0
-        self._waiting, self._preparing = anyio.CancelScope(), anyio.CancelScope()
+        self._waiting, self._preparing, self._starting = anyio.CancelScope(), anyio.CancelScope(), anyio.CancelScope()
         self._progress: str | None = None
         self._told = False
 
@@ -68,10 +72,13 @@ class PodRun:
         self._asked_again.set()
         self._waiting.cancel()
         self._preparing.cancel()
+        self._starting.cancel()
+        self._mains_over.set()
 
     async def run(self, slots: anyio.CapacityLimiter | None) -> Outcome:
         """Wait for one of ``slots``, unless the pod runs already, and run to the end. Raises ExecutorError, perhaps in an ExceptionGroup."""
-        found = await self._find()
+        mains = [plan.name for plan in self._pod.of_role("main")]
+        found = await earlier_containers(self._api, self._invocation, mains)
         if slots is None or found:
             return await self._run_stoppable(found)
         with self._waiting:
@@ -82,21 +89,6 @@ class PodRun:
             return await self._run_stoppable(found)
         finally:
             slots.release_on_behalf_of(self)
-
-    async def _find(self) -> dict[str, JsonObject]:
-        """The containers of a pod whose main containers have been started before, by name; what did not get so far is removed."""
-        filters = labels.label_filters(run=self._invocation.uid, pod=self._invocation.pod_name)
-        listed = await self._api.containers(filters)
-        if not listed:
-            return {}
-        shown = [await self._api.show(text_of(one, "Id")) for one in listed]
-        found = {labels.labels_of(one).get(labels.CONTAINER, ""): one for one in shown}
-        mains = [plan.name for plan in self._pod.of_role("main")]
-        if any(name in found and has_started(found[name]) for name in mains):
-            return found
-        for one in shown:
-            await self._api.remove(text_of(one, "Id"))
-        return {}
 
     async def _run_stoppable(self, found: dict[str, JsonObject]) -> Outcome:
         try:
@@ -125,14 +117,51 @@ class PodRun:
         if self._stop.is_set() or self._settings is None:
             await self._remove_holder()
             return stopped_outcome()
-        for plan in self._pod.of_role("init"):
-            if (await self._run_container(plan, start)).code != 0:
-                await self._remove_holder()
-                return judge(self._pod.containers, self._ended, Collected())
-            if self._stop.is_set():
-                await self._remove_holder()
-                return stopped_outcome()
-        return await self._run_pod(start)
+        async with anyio.create_task_group() as beside:
+            await self._run_starters(start, beside)
+            begins = self._starters_are_done and not self._stop.is_set()
+            collected = await self._run_pod(start) if begins else Collected()
+            await self._end_natives()
+        inits = [self._ended[plan.name] for plan in self._pod.of_role("init") if plan.name in self._ended]
+        if self._stop.is_set() and not begins and all(end.code == 0 for end in inits):
+            await self._remove_holder()
+            return stopped_outcome()
+        return await self._outcome(collected)
+
+    async def _run_starters(self, start: PodStart, beside: TaskGroup) -> None:
+        """Init containers to their ends, and native sidecars up to their start, in their order; the first that fails ends that."""
+        for plan in self._pod.starters:
+            if plan.native:
+                beside.start_soon(self._run_native, plan, start)
+                await self._begun[plan.name].wait()
+                if plan.name in self._ended and self._ended[plan.name].code == START_ERROR:
+                    return
+                with anyio.CancelScope() as self._starting:
+                    if self._stop.is_set():
+                        self._starting.cancel()
+                    await self._prober.wait_started(self._running[plan.name])
+            elif self._stop.is_set() or (await self._run_container(plan, start)).code != 0:
+                return
+        self._starters_are_done = True
+
+    _starters_are_done = False
+
+    async def _run_native(self, plan: ContainerPlan, start: PodStart) -> None:
+        """A native sidecar: started again whenever it ends, until the main containers are over."""
+        ended, pause = await self._run_container(plan, start), _FIRST_PAUSE
+        while not self._mains_over.is_set() and ended.code != START_ERROR:
+            with anyio.move_on_after(pause):
+                await self._mains_over.wait()
+                return
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            ended = self._ended[plan.name] = await self._running[plan.name].start_again(self._around.starts)
+
+    async def _end_natives(self) -> None:
+        """The main containers are over: native sidecars end, the last that was started first."""
+        self._mains_over.set()
+        for plan in reversed(self._pod.starters):
+            if plan.native:
+                await self._end_sidecars([plan])
 
     async def _prepare(self, start: PodStart) -> None:
         images = await start.fetch_images(self._report)
@@ -160,14 +189,18 @@ class PodRun:
                 raise deleted()
         if MAIN not in found or not has_started(found[MAIN]):
             await start.load_inputs()
-        return await self._run_pod(start)
+        async with anyio.create_task_group() as beside:
+            for plan in self._pod.starters:
+                if plan.native:
+                    beside.start_soon(self._run_native, plan, start)
+            collected = await self._run_pod(start)
+            await self._end_natives()
+        return await self._outcome(collected)
 
     # --- containers -----------------------------------------------------------------------------------------------------------------
 
-    async def _run_pod(self, start: PodStart) -> Outcome:
-        mains, sidecars = self._pod.of_role("main"), self._pod.of_role("sidecar")
-        self._over = {plan.name: anyio.Event() for plan in mains}
-        self._begun = {plan.name: anyio.Event() for plan in (*mains, *sidecars)}
+    async def _run_pod(self, start: PodStart) -> Collected:
+        mains, sidecars = self._pod.of_role("main"), self._pod.sidecars
         async with anyio.create_task_group() as around:
             around.start_soon(self._watch_progress)
             async with anyio.create_task_group() as beside:
@@ -179,10 +212,13 @@ class PodRun:
                     for plan in mains:
                         work.start_soon(self._run_main, plan, start)
                     if self._invocation.daemon:
-                        around.start_soon(self._report_ready, [*mains, *sidecars])
+                        around.start_soon(self._report_ready, [*mains, *self._pod.of_role("sidecar")])
                 collected = await self._collect()
                 await self._end_sidecars(sidecars)
             around.cancel_scope.cancel()
+        return collected
+
+    async def _outcome(self, collected: Collected) -> Outcome:
         await self._remove_holder()
         main = self._running.get(MAIN)
         return judge(

@@ -37,6 +37,12 @@ class Prober:
             if probe:
                 await self._wait_passed(container, probe)
 
+    async def wait_started(self, container: RunningContainer) -> None:
+        """Wait until the container runs and its startup probe, if it has one, has passed."""
+        await container.started.wait()
+        if container.plan.model.startup_probe:
+            await self._wait_passed(container, container.plan.model.startup_probe)
+
     async def _wait_passed(self, container: RunningContainer, probe: JsonObject) -> None:
         """Ask until the probe has passed as often as it must; more often than Kubernetes does, because nothing else waits."""
         await anyio.sleep(probe_number(probe, "initialDelaySeconds", 0))

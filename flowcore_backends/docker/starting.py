@@ -21,6 +21,8 @@ from flowcore_backends.docker.api import Api
 from flowcore_backends.docker.credentials import configured_credentials, registry_of, secret_credentials
 from flowcore_backends.docker.endpoint import config_folder
 from flowcore_backends.docker.images import Images, policy_of
+from flowcore_backends.docker.judgement import has_started
+from flowcore_backends.docker.labels import CONTAINER, label_filters, labels_of
 from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.pod import (
     ARGO_FOLDER,
@@ -54,6 +56,20 @@ class Surroundings:
     architecture: str
     starts: anyio.CapacityLimiter
     host: str = field(default_factory=platform.node)
+
+
+async def earlier_containers(api: Api, invocation: Invocation, mains: Sequence[str]) -> dict[str, JsonObject]:
+    """The containers of a pod whose main containers have been started before, by name; what did not get so far is removed."""
+    listed = await api.containers(label_filters(run=invocation.uid, pod=invocation.pod_name))
+    if not listed:
+        return {}
+    shown = [await api.show(text_of(one, "Id")) for one in listed]
+    found = {labels_of(one).get(CONTAINER, ""): one for one in shown}
+    if any(name in found and has_started(found[name]) for name in mains):
+        return found
+    for one in shown:
+        await api.remove(text_of(one, "Id"))
+    return {}
 
 
 class PodStart:

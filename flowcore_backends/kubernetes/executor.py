@@ -14,15 +14,17 @@ from typing import Unpack
 from anyio import move_on_after, to_thread
 
 from flowcore.engine.messages import Invocation, Outcome
-from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend
-from flowcore.jsontypes import text_of
+from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend, Problem
+from flowcore.jsontypes import JsonObject, text_of
 from flowcore.ports import Cache, Catalog, Reporter, RunContext, Watched
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
 from flowcore_backends.kubernetes.api import Api
+from flowcore_backends.kubernetes.api_thread import ApiThread
 from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.cluster import Cluster
 from flowcore_backends.kubernetes.config_map_cache import ConfigMapCache
+from flowcore_backends.kubernetes.dry_run import dry_run
 from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
 from flowcore_backends.kubernetes.pod_run import PodRun, Scratch
 from flowcore_backends.kubernetes.resources import ResourceRun
@@ -83,6 +85,14 @@ class KubernetesExecutor:
         await self._others.close(context)
         if self._cluster is not None and self._cluster.usable:
             await self._cluster.leave(context)
+
+    def check(self, manifest: JsonObject, catalog: Catalog) -> list[Problem]:
+        """What the cluster would refuse of a document's templates; nothing is made. Blocks. Raises ExecutorError when it cannot be asked."""
+        thread = ApiThread(self.options)
+        try:
+            return thread.call(lambda api: dry_run(api, manifest, catalog, self.options))
+        finally:
+            thread.close()
 
     # --- what a cluster has besides -------------------------------------------------------------------------------------------------
 

@@ -10,17 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowcore.engine.messages import Invocation
-from flowcore.errors import ExecutorError, ExpressionError, FlowError, InvalidWorkflow
+from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
 from flowcore.language.quantities import parse_duration
-from flowcore.language.scope import Scope
-from flowcore.language.tags import substitute_text
-from flowcore.plan.strategic import strategic_patch
-from flowcore.yaml import read
 from flowcore_backends.kubernetes import capture
 from flowcore_backends.kubernetes.capture import MAIN, ROOT, VOLUME, Layout, PlacedInput
 from flowcore_backends.kubernetes.labels import DEFAULT_CONTAINER, pod_annotations, pod_labels
 from flowcore_backends.kubernetes.options import KubernetesOptions
+from flowcore_backends.pod_spec_patch import patched_spec
 
 HOST_LABEL = "kubernetes.io/hostname"
 _DEBUG_PAUSES = ("ARGO_DEBUG_PAUSE_BEFORE", "ARGO_DEBUG_PAUSE_AFTER")
@@ -55,7 +52,7 @@ class _Builder:
         self.layout: Layout = capture.layout_of(invocation, options)
 
     def manifest(self) -> JsonObject:
-        pod = self._patched(self._pod_spec())
+        pod = patched_spec(self._pod_spec(), self.invocation, self.spec)
         return {"apiVersion": "v1", "kind": "Pod", "metadata": self._metadata(), "spec": pod}
 
     def _metadata(self) -> JsonObject:
@@ -226,26 +223,6 @@ class _Builder:
                     volumes[name] = known[name]
         return [*volumes.values(), ours] if self.layout.holder else [*volumes.values()]
 
-    # --- patches --------------------------------------------------------------------------------------------------------------------
-
-    def _patched(self, pod: JsonObject) -> JsonObject:
-        for holder, text in (("the workflow", text_of(self.spec, "podSpecPatch")), ("the template", text_of(self.body, "podSpecPatch"))):
-            if not text:
-                continue
-            try:
-                pod = strategic_patch(pod, _patch_of(substitute_text(text, self._scope())))
-            except FlowError as error:
-                raise ExecutorError(f"Error applying PodSpecPatch of {holder} ({self.invocation.template_name}): {error}") from error
-        return pod
-
-    def _scope(self) -> Scope:
-        invocation = self.invocation
-        values = {"pod.name": invocation.pod_name, "node.name": invocation.node_name, "workflow.name": invocation.workflow}
-        values |= {"workflow.namespace": invocation.namespace, "workflow.uid": invocation.uid}
-        for parameter in objects_of(invocation.inputs or {}, "parameters"):
-            values[f"inputs.parameters.{text_of(parameter, 'name')}"] = text_of(parameter, "value")
-        return Scope(values)
-
 
 def avoiding(affinity: JsonObject, hosts: Sequence[str]) -> JsonObject:
     """``affinity`` with the further condition that the pod runs on none of ``hosts``."""
@@ -256,13 +233,6 @@ def avoiding(affinity: JsonObject, hosts: Sequence[str]) -> JsonObject:
     stricter: list[Json] = [{**term, "matchExpressions": [*objects_of(term, "matchExpressions"), condition]} for term in terms]
     required = {**required, "nodeSelectorTerms": stricter}
     return {**affinity, "nodeAffinity": {**node, "requiredDuringSchedulingIgnoredDuringExecution": required}}
-
-
-def _patch_of(text: str) -> JsonObject:
-    documents = read(text)
-    if len(documents) != 1 or not isinstance(documents[0].json, dict):
-        raise InvalidWorkflow("a podSpecPatch is one YAML or JSON object")
-    return documents[0].json
 
 
 def _cleaned(container: JsonObject) -> JsonObject:

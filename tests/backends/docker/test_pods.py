@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,49 @@ async def test_init_containers_run_in_order_and_share_volumes_and_artifacts(engi
         failed = await play.sh("true", initContainers=[user("first", "exit 3"), user("second", "echo never")])
         assert (failed.phase, failed.message) == (Phase.FAILED, "first: Error (exit code 3)")
         assert play.printed(container="second") == ""
+
+
+async def test_native_sidecars_start_in_their_turn_and_end_after_main(engine: str, tmp_path: Path) -> None:
+    """One before an init container that needs it, started again when it ends; its failure says nothing; it ends after the plain sidecar."""
+    async with scene(engine, tmp_path) as play:
+        mounts = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+        probe = {"startupProbe": {"exec": {"command": ["test", "-e", "/v/up"]}}}
+        serve = "echo -n s >> /v/log; test -e /v/up || { sleep 0.2; touch /v/up; exit 3; }; trap 'echo -n e >> /v/log; exit 1' TERM; while :; do sleep 0.05; done"
+        inits = [
+            user("before", "test ! -e /v/up; echo -n 1 >> /v/log", **mounts),
+            user("native", serve, restartPolicy="Always", **mounts, **probe),
+            user("after", "test -e /v/up && echo -n 2 >> /v/log", **mounts),
+        ]
+        plain = user("plain", "trap 'echo -n p >> /v/log; exit 0' TERM; while :; do sleep 0.05; done", **mounts)
+        main = "until test $(cat /v/log | tr -d 12 | wc -c) -ge 2; do sleep 0.05; done; echo -n m >> /v/log; cat /v/log"
+        outputs = {"parameters": [{"name": "log", "valueFrom": {"path": "/v/log"}}]}
+        ended = await play.sh(
+            main, initContainers=inits, sidecars=[plain], volumes=[{"name": "v", "emptyDir": {}}], container=mounts, outputs=outputs
+        )
+        assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
+        assert sorted(ended.result or "") == sorted("1ss2m")
+        assert (ended.result or "")[:2] == "1s"
+
+
+async def test_a_pod_spec_patch_changes_containers_and_volumes(engine: str, tmp_path: Path) -> None:
+    """The template's over the workflow's; a container that a patch adds is a sidecar."""
+    first = {"containers": [{"name": "main", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "1"}]}]}
+    added = {
+        "name": "more",
+        "image": "alpine",
+        "command": ["sh", "-c", "echo added > /v/x; sleep 60"],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+    }
+    second = {
+        "containers": [
+            {"name": "main", "env": [{"name": "Y", "value": "{{pod.name}}"}], "volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+            added,
+        ],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+    }
+    async with scene(engine, tmp_path, spec={"podSpecPatch": json.dumps(first)}, sidecar_grace=timedelta(0)) as play:
+        ended = await play.sh("until cat /v/x; do sleep 0.05; done; echo $X $Y", podSpecPatch=json.dumps(second), ask={"pod_name": "p-1"})
+        assert (ended.phase, ended.message, ended.result) == (Phase.SUCCEEDED, "", "added\n1 p-1")
 
 
 async def test_a_sidecar_is_reached_at_localhost_and_ends_with_main(engine: str, tmp_path: Path) -> None:
