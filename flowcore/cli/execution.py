@@ -84,7 +84,7 @@ class _World:
 
 def carry_out(order: Order) -> int:
     """Run the workflows of ``order`` and print what they did; the exit status. Raises FlowError for what cannot be run."""
-    given = given_by(order.files, strict=order.strict)
+    given = given_by(order.files, strict=order.strict, templates_too=True)
     if order.name is not None and len(given.workflows) > 1:
         raise UsageError(f"--name is for one workflow; there are {len(given.workflows)}")
     parameters = parameters_of(order.parameters, order.parameter_file)

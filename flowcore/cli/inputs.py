@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flowcore import yaml
 from flowcore.catalogs import FolderCatalog, MemoryCatalog
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
-from flowcore.jsontypes import Json, json_text
-from flowcore.manifests import Document, load_documents
-from flowcore.models import Workflow
+from flowcore.jsontypes import Json, json_text, object_of, text_of
+from flowcore.manifests import Document, load_documents, read_mapping
+from flowcore.models import ClusterWorkflowTemplate, CronWorkflow, Workflow, WorkflowTemplate
+from flowcore.service.submission import workflow_from_cron, workflow_from_template
 
 _STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -51,16 +52,42 @@ def documents_of(files: Iterable[str], *, strict: bool = False) -> list[Document
     return found
 
 
-def given_by(files: Sequence[str], *, strict: bool = False) -> Given:
-    """The documents of ``files``, sorted by what is done with them. Raises InvalidWorkflow if there is nothing to run."""
+def given_by(files: Sequence[str], *, strict: bool = False, templates_too: bool = False) -> Given:
+    """The documents of ``files``, sorted by what is done with them. Raises InvalidWorkflow if there is nothing to run.
+
+    With ``templates_too``, a template or CronWorkflow that stands for itself is run as if it were submitted.
+    """
     given = Given()
     for document in documents_of(files, strict=strict):
         (given.workflows if isinstance(document.model, Workflow) else given.others).append(document)
+    alone = _standing_alone(given.others) if templates_too and not given.workflows else []
+    if len(alone) == 1:
+        given.workflows.append(_submitted(alone[0]))
     if not given.workflows:
         kinds = ", ".join(sorted({document.kind for document in given.others})) or "nothing"
         names = ", ".join("standard input" if name == _STDIN else name for name in files)
-        raise InvalidWorkflow([Problem(f"there is no Workflow to run: found {kinds}", file=names, rule="kind")])
+        remedy = "run one by one those that have an entrypoint, and give the others with --template" if alone else None
+        raise InvalidWorkflow([Problem(f"there is no Workflow to run: found {kinds}", file=names, remedy=remedy, rule="kind")])
     return given
+
+
+def _standing_alone(documents: Iterable[Document]) -> list[Document]:
+    """What can be submitted: if several can, only those that say where they begin."""
+    able = [document for document in documents if isinstance(document.model, (WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow))]
+    begin = [document for document in able if isinstance(document.model, CronWorkflow) or _has_entrypoint(document)]
+    return begin if len(able) > 1 and begin else able
+
+
+def _has_entrypoint(document: Document) -> bool:
+    return bool(object_of(document.json, "spec").get("entrypoint"))
+
+
+def _submitted(document: Document) -> Document:
+    """The Workflow that submitting a template or CronWorkflow makes, in the namespace where that stands."""
+    made = workflow_from_cron(document.json) if isinstance(document.model, CronWorkflow) else workflow_from_template(document.json)
+    namespace = text_of(object_of(document.json, "metadata"), "namespace")
+    metadata = {**object_of(made, "metadata"), **({"namespace": namespace} if namespace else {})}
+    return replace(read_mapping({**made, "metadata": metadata}), file=document.file)
 
 
 def catalog_of(given: Given, templates: Iterable[Path], resources: Iterable[Path]) -> MemoryCatalog:

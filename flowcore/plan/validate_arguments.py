@@ -30,7 +30,9 @@ def check_arguments(report: Report, prefix: str, arguments: Arguments, path: str
 def _check_argument(report: Report, name: str, parameter: Parameter, path: str, *, may_be_empty: bool) -> None:
     source = parameter.value_from
     if source is None and parameter.value is None and not may_be_empty:
-        report.add(f"{name}.value or {name}.valueFrom is required", path, remedy="give it a value", rule="argument-value")
+        report.add(
+            f"{name}.value or {name}.valueFrom is required", path, remedy="give it a value, for instance with -p", rule="argument-value"
+        )
         return
     if source is not None and (not _may_supply(source) or _is_output_source(source)):
         report.add(f"{name}.{_ONLY}", f"{path}.valueFrom", rule="value-from")

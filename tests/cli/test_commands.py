@@ -363,3 +363,50 @@ def test_without_its_extra_the_command_line_says_what_to_install(monkeypatch: py
         main()
     assert error.value.code == 2
     assert "pip install 'flowcore[cli]'" in capsys.readouterr().err
+
+
+# --- templates by themselves --------------------------------------------------------------------------------------------------------
+
+ALONE = """\
+kind: {kind}
+metadata: {{name: nightly, namespace: team}}
+spec:
+  {spec}
+---
+kind: WorkflowTemplate
+metadata: {{name: library, namespace: team}}
+spec: {{templates: [{{name: say, container: {{image: a, args: [hello]}}}}]}}
+"""
+CALL = "{entrypoint: main, templates: [{name: main, steps: [[{name: a, templateRef: {name: library, template: say}}]]}]}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("WorkflowTemplate", CALL[1:-1].replace(", templates:", "\n  templates:", 1)),
+        ("CronWorkflow", f'schedules: ["@daily"]\n  workflowSpec: {CALL}'),
+    ],
+)
+def test_a_template_by_itself_runs_as_if_it_were_submitted(kind: str, spec: str, tmp_path: Path) -> None:
+    file = tmp_path / "nightly.yaml"
+    file.write_text(ALONE.format(kind=kind, spec=spec))
+    result = fake(str(file), "--output", "json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["metadata"]["namespace"], document["status"]["phase"]) == (0, "team", "Succeeded")
+    assert document["metadata"]["name"].startswith("nightly-")
+
+
+def test_which_of_several_templates_is_meant_has_to_be_said(tmp_path: Path) -> None:
+    file = tmp_path / "several.yaml"
+    one = "kind: WorkflowTemplate\nmetadata: {name: NAME}\nspec: {entrypoint: m, templates: [{name: m, suspend: {duration: 1s}}]}\n"
+    file.write_text(one.replace("NAME", "a") + "---\n" + one.replace("NAME", "b"))
+    result = fake(str(file))
+    assert result.exit_code == 2
+    assert "there is no Workflow to run: found WorkflowTemplate" in result.stderr and "one by one" in result.stderr
+
+
+def test_a_template_without_entrypoint_begins_where_the_user_says(tmp_path: Path) -> None:
+    file = tmp_path / "library.yaml"
+    file.write_text(ALONE.format(kind="ConfigMap", spec="x: y"))
+    assert "entrypoint is required" in fake(str(file)).stderr
+    assert fake(str(file), "--entrypoint", "say").exit_code == 0
