@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -64,8 +64,10 @@ async def claimed(store: Store | None, name: str, namespace: str) -> AsyncIterat
 
 
 def recorded_engine(stored: StoredRun, catalog: Catalog, options: PlanOptions | None = None) -> Engine:
-    """The engine over the rows of a recorded run."""
+    """The engine over the rows of a recorded run. What its workflow may say was seen to when it was submitted."""
     row = stored.run
+    if options is not None and options.must_refer:
+        options = replace(options, must_refer=False)
     plan = compile_plan(
         stored.manifest,
         catalog=catalog,

@@ -137,8 +137,10 @@ class Engine:
     def _note_locks(self, turn: Turn, events: Sequence[Event]) -> None:
         """Record with the run what its locks came to; one that has ended holds none."""
         told = self._locks.after(turn.run, events, turn.commands)
+        if turn.run.phase.completed:
+            told = None
         if told != turn.run.synchronization:
-            turn.update_run(replace(turn.run, synchronization=None if turn.run.phase.completed else told))
+            turn.update_run(replace(turn.run, synchronization=told))
 
     def _settle(self, turn: Turn) -> None:
         """Make passes until one changes nothing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowcore.engine import rules, times, whole
+from flowcore.engine.behaviors import suspend
 from flowcore.engine.behaviors.retry import attempt_variables
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.execute import Executing, own_scope
@@ -34,6 +35,8 @@ def take_up(executing: Executing, turn: Turn) -> None:
     if turn.run.phase is WorkflowPhase.RUNNING:
         _walk(executing, turn)
     for node in list(turn.state.nodes.values()):
+        if node.type is NodeType.SUSPEND:
+            suspend.wait_again(turn, node, turn.state.frames.get(node.id))
         if not node.phase.fulfilled:
             turn.state.touch(node)
     turn.state.root_dirty = True

@@ -6,6 +6,7 @@ a pass changes nothing.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 
@@ -26,6 +27,8 @@ from flowcore.plan.templates import Holder
 
 LABEL_PHASE = "workflows.argoproj.io/phase"
 LABEL_COMPLETED = "workflows.argoproj.io/completed"
+_LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+_LONGEST_LABEL = 63
 
 
 def prepare(turn: Turn) -> None:
@@ -34,6 +37,12 @@ def prepare(turn: Turn) -> None:
     scope_with(state.globals, global_variables(plan.spec, turn.run, plan.parameters))
     scope_with(state.globals, global_parameters(turn.run.outputs))
     scope_with(state.shared, global_artifacts(turn.run.outputs))
+    _fill_in(turn)
+
+
+def _fill_in(turn: Turn) -> None:
+    """Put the globals into the spec, all but its templates; the parameters that the run was given may refer to others."""
+    plan, state = turn.plan, turn.state
     templates = plan.spec.get("templates")
     spec = substitute({key: value for key, value in plan.spec.items() if key != "templates"}, state.globals)
     arguments = object_of(spec, "arguments")
@@ -50,7 +59,7 @@ def start(turn: Turn) -> None:
         finish(turn, WorkflowPhase.FAILED, turn.plan.problem)
         return
     try:
-        _label(turn)
+        label(turn)
     except ExpressionError as error:
         finish(turn, WorkflowPhase.ERROR, str(error))
         return
@@ -81,8 +90,8 @@ def end_if_pending(turn: Turn) -> None:
         finish(turn, WorkflowPhase.FAILED, f"Stopped with strategy '{turn.run.shutdown}'")
 
 
-def _label(turn: Turn) -> None:
-    """Put the labels and annotations of ``workflowMetadata`` on the run. Raises ExpressionError."""
+def label(turn: Turn) -> None:
+    """Put the labels and annotations of ``workflowMetadata`` on the run, and into its spec. Raises ExpressionError."""
     metadata = object_of(turn.plan.spec, "workflowMetadata")
     if not metadata:
         return
@@ -91,11 +100,19 @@ def _label(turn: Turn) -> None:
     for name, source in object_of(metadata, "labelsFrom").items():
         labels[name] = _label_from(turn, name, text_of(source, "expression") if isinstance(source, dict) else "")
     for name, value in labels.items():
+        _check_label(name, value)
         turn.state.globals.set(f"workflow.labels.{name}", value)
     for name, value in annotations.items():
         turn.state.globals.set(f"workflow.annotations.{name}", value)
     run = turn.run
     turn.update_run(replace(run, labels={**(run.labels or {}), **labels}, annotations={**(run.annotations or {}), **annotations}))
+    _fill_in(turn)
+
+
+def _check_label(name: str, value: str) -> None:
+    if len(value) > _LONGEST_LABEL or not _LABEL_VALUE.fullmatch(value):
+        rule = f"at most {_LONGEST_LABEL} letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+        raise ExpressionError(f'invalid label value "{value[:100]}" for label "{name}": it must have {rule}')
 
 
 def _label_from(turn: Turn, name: str, source: str) -> str:
@@ -159,6 +176,9 @@ def meet_all(executing: Executing, turn: Turn) -> None:
 def _refresh_globals(turn: Turn) -> None:
     values = turn.state.current
     values.set("workflow.status", str(turn.run.phase) if turn.state.nodes else "")
+    if turn.state.nodes:
+        values.set(f"workflow.labels.{LABEL_PHASE}", str(turn.run.phase))
+        values.set(f"workflow.labels.{LABEL_COMPLETED}", "false")
     if turn.plan.mentions("workflow.duration") and turn.run.started_at is not None:
         values.set("workflow.duration", f"{(turn.now - turn.run.started_at).total_seconds():f}")
 
@@ -324,4 +344,4 @@ def fail_if_stuck(turn: Turn) -> bool:
     return True
 
 
-__all__ = ["begin_running", "fail_if_stuck", "finish", "operate", "prepare", "start"]
+__all__ = ["begin_running", "fail_if_stuck", "finish", "label", "operate", "prepare", "start"]

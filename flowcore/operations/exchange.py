@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowcore.errors import InvalidWorkflow, Problem
 from flowcore.jsontypes import JsonObject, object_of
+from flowcore.plan.merge import merge_workflow_spec
 from flowcore.ports import StoredRun
 from flowcore.status import rows_from_status, workflow_with_status
 
@@ -24,7 +25,10 @@ def import_run(workflow: JsonObject) -> StoredRun:
     if not status:
         raise InvalidWorkflow([Problem("the workflow has no status", "status", remedy="submit it, or take it from argo get -o json")])
     run, nodes = rows_from_status(workflow)
-    spec = object_of(status, "storedWorkflowTemplateSpec") or object_of(workflow, "spec")
+    own, stored = object_of(workflow, "spec"), object_of(status, "storedWorkflowTemplateSpec")
+    spec = stored or own
+    if stored and own.get("entrypoint") and not stored.get("entrypoint"):  # as Argo repairs it
+        spec = merge_workflow_spec(own, stored)
     kept = {key: value for key, value in spec.items() if key not in ("shutdown", "suspend")}
     if "storedWorkflowTemplateSpec" in status:
         kept.pop("workflowTemplateRef", None)

@@ -14,7 +14,7 @@ from typing import Protocol
 from flowcore.errors import ExpressionError, InvalidWorkflow, Problem
 from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
 from flowcore.models.workflows import Workflow, WorkflowTemplate
-from flowcore.nodes import RunRow
+from flowcore.nodes import RunRow, Shutdown
 from flowcore.plan.artifacts import KEY_FIELDS
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.restrictions import check_reference
@@ -192,6 +192,7 @@ def compile_plan(
         uid=uid or text_of(metadata, "uid"),
         created_at=created_at,
         suspended=bool(spec.get("suspend")),
+        shutdown=_shutdown(spec),
         labels={**_texts(object_of(metadata, "labels")), **labels} or None,
         annotations=_texts(object_of(metadata, "annotations")) or None,
     )
@@ -207,6 +208,16 @@ def compile_plan(
     plan = Plan(manifest=manifest, spec=spec, run=run, templates=templates, documents=documents, options=options, parameters={})
     _read_parameters(plan)
     return plan
+
+
+def _shutdown(spec: JsonObject) -> Shutdown:
+    """The order to end that a workflow is submitted with."""
+    given = text_of(spec, "shutdown")
+    try:
+        return Shutdown(given)
+    except ValueError:
+        known = " or ".join(strategy for strategy in Shutdown if strategy)
+        raise InvalidWorkflow([Problem(f"shutdown must be {known}, not {given[:40]!r}", "spec.shutdown")]) from None
 
 
 def _submitted(

@@ -32,6 +32,7 @@ class Kin:
     seq: int
     owner: str | None
     parents: tuple[str, ...]
+    attempt: bool = False  # by its name, one of a Retry node
 
 
 def kinship_of(entries: Entries) -> dict[str, Kin]:
@@ -43,7 +44,10 @@ def kinship_of(entries: Entries) -> dict[str, Kin]:
         for child in children[key]:
             parents[child].append(key)
     ids = {cast("str", entry["name"]): key for key, entry in entries.items()}
-    return {key: Kin(seq, _owner(key, entries, ids), tuple(parents[key])) for seq, key in enumerate(order)}
+    return {
+        key: Kin(seq, _owner(key, entries, ids), tuple(parents[key]), _wrapper(cast("str", entries[key]["name"]), ids, entries) is not None)
+        for seq, key in enumerate(order)
+    }
 
 
 def _known(children: object, entries: Entries) -> tuple[str, ...]:

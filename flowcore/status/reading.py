@@ -184,7 +184,7 @@ def _node(reader: _Reader, key: NodeId, entry: JsonObject, kin: Kin) -> Node:
     path = f"status.nodes.{key}."
     flag = reader.object(entry, "nodeFlag", path)
     node_type = reader.one_of(NodeType, entry, "type", path, NodeType.POD)
-    phase = reader.one_of(Phase, entry, "phase", path, Phase.PENDING)
+    phase = reader.one_of(Phase, entry, "phase", path, Phase.RUNNING if node_type.composite else Phase.PENDING)
     return Node(
         id=key,
         name=cast("str", entry["name"]),
@@ -206,7 +206,7 @@ def _node(reader: _Reader, key: NodeId, entry: JsonObject, kin: Kin) -> Node:
         outputs=reader.object(entry, "outputs", path) or None,
         daemoned=entry.get("daemoned") is True,
         hooked=flag.get("hooked") is True,
-        retried=flag.get("retried") is True,
+        retried=flag.get("retried") is True or (kin.attempt and "nodeFlag" not in entry),
         pod_ip=reader.text(entry, "podIP", path) or None,
         host_node_name=reader.text(entry, "hostNodeName", path) or None,
         progress=reported(node_type, phase, reader.text(entry, "progress", path)),

@@ -130,12 +130,13 @@ def _node(row: Node, children: Sequence[NodeId] | None, progress: Mapping[NodeId
     _set_if(
         node,
         inputs=row.inputs,
-        outputs=row.outputs,
         children=cast("list[Json] | None", children),
         outboundNodes=cast("list[Json]", list(row.outbound)),
         hostNodeName=row.host_node_name,
         memoizationStatus=row.memoization,
     )
+    if row.outputs is not None:
+        node["outputs"] = row.outputs
     if row.waiting:
         node["synchronizationStatus"] = {"waiting": row.waiting}
     return node

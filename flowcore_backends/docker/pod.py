@@ -183,7 +183,7 @@ class _Planner:
     def _add_argo(self, main: ContainerPlan, inputs: list[InputPlan], staged: VolumePlan | None) -> None:
         """The script as last argument, the place for progress, and mounts of the staging volume where it is used."""
         main.environment[PROGRESS_VARIABLE] = PROGRESS_PATH
-        if self.template.script is not None:
+        if self.template.script is not None and self.template.script.source:
             main.args.append(SCRIPT_PATH)
         if staged is None:
             return

@@ -148,7 +148,7 @@ class _Builder:
                 mounted, copied = capture.input_mounts(self.parts.inputs, own, text_of(container, "workingDir"))
                 mirrored = [*own, *mounted]
             made = _cleaned({**container, "volumeMounts": [*own, *mounted]})
-            if isinstance(script := self.body.get("script"), dict):
+            if isinstance(script := self.body.get("script"), dict) and script.get("source"):
                 made["args"] = [*strings_of(script, "args"), f"{ROOT}/in/{capture.SCRIPT}"]
             made["env"] = self._environment(made)
             if name in self.layout.wrapped:

@@ -243,7 +243,7 @@ class _Planner:
         shown = ARGO_FOLDER if self.isolated else str(folder)
         plan.environment["ARGO_PROGRESS_FILE"] = f"{shown}/{_PROGRESS}"
         plan.mounts = [*plan.mounts, Mount(str(folder), ARGO_FOLDER)]
-        if self.template.script is not None:
+        if self.template.script is not None and self.template.script.source:
             script = folder / _SCRIPT
             script.write_bytes(self.template.script.source.encode("utf-8", "surrogatepass"))
             script.chmod(0o755)

@@ -141,7 +141,14 @@ class Drive:
 
 
 def open_run(
-    workflow: Mapping[str, Any], world: World, *, rows: Sequence[Any] = (), run: Any = None, at_once: bool = False, **options: Any
+    workflow: Mapping[str, Any],
+    world: World,
+    *,
+    rows: Sequence[Any] = (),
+    run: Any = None,
+    at_once: bool = False,
+    one_pass: bool = True,
+    **options: Any,
 ) -> Drive:
     """Compile ``workflow``, validate it if it is new, and put an engine over it; raises InvalidWorkflow for what is no valid workflow."""
     plan_module = importlib.import_module("flowcore.plan.plan")
@@ -160,7 +167,7 @@ def open_run(
     if run is None:
         _validate(plan.manifest, world, options.get("workflow_defaults"))
     drive = Drive(None, world, plan, at_once=at_once)
-    drive.engine = engine_module.Engine(plan, rows=rows, run=run, one_pass=True, ask=drive.ask if at_once else None)
+    drive.engine = engine_module.Engine(plan, rows=rows, run=run, one_pass=one_pass, ask=drive.ask if at_once else None)
     return drive
 
 

@@ -65,7 +65,7 @@ def _effective_value(workflow: Simulated, document: dict[str, Any], path: str) -
 
 def effective_spec(workflow: Simulated) -> dict[str, Any]:
     """The merged spec, with the global variables filled in everywhere but in the templates once the run was opened."""
-    return dict(workflow.drive.engine.plan.spec) if workflow.drive is not None else workflow.spec()
+    return dict(workflow.drive.engine.plan.spec) if workflow.drive is not None else workflow.merged_spec()
 
 
 def global_values(workflow: Simulated) -> dict[str, Any]:

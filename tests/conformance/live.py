@@ -56,7 +56,7 @@ class LiveRun:
         self.wakes: dict[NodeId | None, datetime] = {}
         self.drive: Drive | None = None
         try:
-            self.drive = open_run(document, cluster.world, artifact_drivers=frozenset(ARTIFACT_DRIVERS), **options)
+            self.drive = open_run(document, cluster.world, artifact_drivers=frozenset(ARTIFACT_DRIVERS), one_pass=False, **options)
         except InvalidWorkflow as error:
             self.refusal = error.problems[0].message
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from flowcore.engine.messages import (
     Woken,
 )
 from flowcore.errors import InvalidWorkflow
-from flowcore.nodes import NodeId, Phase
+from flowcore.nodes import NodeId, Phase, RunRow, WorkflowPhase
 from tests.conformance.answers import part
 from tests.conformance.driving import Drive, World, open_run
 from tests.conformance.matchers import look_up, matches
@@ -91,8 +91,9 @@ class Simulated:
     def load(self, document: Mapping[str, Any]) -> None:
         """The workflow is now this document, status included; pods stay."""
         self._document = copy.deepcopy(dict(document))
+        self.wakes = {}
         self.drive: Drive | None = None
-        self.refusal, self.refused_as = "", ("", "")
+        self.refusal, self.refused_as, self._kept = "", ("", ""), ""
 
     # --- reconciliation ---
 
@@ -149,7 +150,10 @@ class Simulated:
         """Merge and resolve; make no nodes."""
         self.ensure_open()
         assert self.drive is not None
-        part("engine.whole", "prepare")(part("engine.turn", "Turn")(self.drive.engine._state, self.world.now))
+        turn = part("engine.turn", "Turn")(self.drive.engine._state, self.world.now)
+        part("engine.whole", "prepare")(turn)
+        if self.drive.engine.run.phase is WorkflowPhase.UNKNOWN:
+            part("engine.whole", "label")(turn)
 
     def order(self, event: Event) -> None:
         """Give an order of a user to the run, which carries it out at once."""
@@ -163,17 +167,29 @@ class Simulated:
             self.operate()
 
     def _open(self) -> bool:
-        run, rows = None, ()
-        if self._document.get("status", {}).get("phase") or self._document.get("status", {}).get("nodes"):
-            run, rows = part("status", "rows_from_status")(self._document)
+        manifest, run, rows = self._document, None, ()
+        status = self._document.get("status") or {}
+        if status.get("phase") or status.get("nodes"):
+            stored = part("operations", "import_run")(self._document)
+            manifest, run, rows = stored.manifest, self._as_operated(stored.run), stored.nodes
         try:
-            self.drive = open_run(self._document, self.world, run=run, rows=rows, **self.settings.options())
+            options = self.settings.options()
+            if run is not None:
+                options.pop("must_refer", None)  # that was seen to when it was submitted
+            self.drive = open_run(manifest, self.world, run=run, rows=rows, **options)
         except InvalidWorkflow as error:
             self.refusal = error.problems[0].message
             compiled = "not found" in self.refusal or error.problems[0].rule == "restricted"
             self.refused_as = ("Error", self.refusal) if compiled else ("Failed", f"invalid spec: {self.refusal}")
             return False
         return True
+
+    def _as_operated(self, run: RunRow) -> RunRow:
+        """Argo's controller goes on with whatever is not labelled as completed, and leaves the phase as it is until it finds another."""
+        if run.phase.completed and part("status.writing", "COMPLETED_LABEL") not in (run.labels or {}):
+            self._kept = str(run.phase)
+            return replace(run, phase=WorkflowPhase.RUNNING)
+        return run
 
     def _carry_out(self, command: Command, loaded: Mapping[NodeId, Phase]) -> list[Event]:
         if isinstance(command, Start):
@@ -267,6 +283,10 @@ class Simulated:
             return document
         engine = self.drive.engine
         document = dict(part("status", "workflow_with_status")(dict(self.drive.plan.manifest), engine.run, engine.nodes.values()))
+        if self._kept and not engine.run.phase.completed:
+            document["status"]["phase"] = self._kept
+        if reference := (self._document.get("spec") or {}).get("workflowTemplateRef"):
+            document["spec"] = {**document["spec"], "workflowTemplateRef": reference}
         defaults = self.settings.config.get("workflowDefaults")
         if defaults:  # Argo writes them into the object
             document = {**document, **part("plan.merge", "apply_workflow_defaults")(document, defaults)}
@@ -283,6 +303,14 @@ class Simulated:
     def spec(self) -> dict[str, Any]:
         """The merged spec."""
         return dict(self.drive.engine.plan.spec) if self.drive is not None else dict(self._document.get("spec") or {})
+
+    def merged_spec(self) -> dict[str, Any]:
+        """The merged spec of a workflow that is not run, if it can be merged."""
+        compile_plan = part("plan.plan", "compile_plan")
+        try:
+            return dict(compile_plan(self._document, catalog=self.world.catalog, options=part("plan.plan", "PlanOptions")()).spec)
+        except InvalidWorkflow:
+            return self.spec()
 
     def is_suspended(self) -> bool:
         """Whether somebody has to resume it."""

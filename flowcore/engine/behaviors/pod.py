@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,6 +23,10 @@ from flowcore.plan.arguments import Processed
 from flowcore.plan.artifacts import KEY_FIELDS, placed
 from flowcore.plan.templates import Base
 
+ANNOTATION_PROGRESS = "workflows.argoproj.io/progress"
+_PROGRESS = re.compile(r"(\d{1,18})/(\d{1,18})")
+_PLACEMENT = ("nodeSelector", "affinity", "tolerations")
+
 
 def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node | None) -> Node:
     """Make the node, Pending, and ask for its start; under a shutdown it fails without one."""
@@ -29,6 +34,7 @@ def begin(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
     if node is None:
         node = turn.create(call, entry.node_type, Phase.PENDING, inputs=processed.inputs, display_name=display_name_of(processed.body))
         _keep_memoization(turn, node, processed)
+        _keep_progress(turn, node, processed)
     elif node.id in turn.state.unopened:
         return _take_up(turn, call, base, processed, node)
     refusal = _refusal(turn, call, entry.is_pod)
@@ -74,6 +80,15 @@ def _keep_memoization(turn: Turn, node: Node, processed: Processed) -> None:
         turn.put(replace(node, memoization=gates.memoization(memoize, hit=False)))
 
 
+def _keep_progress(turn: Turn, node: Node, processed: Processed) -> None:
+    """A template can say how much there will be to do; what its work reports goes before that."""
+    if "metadata" not in processed.body:
+        return
+    match = _PROGRESS.fullmatch(text_of(object_of(object_of(processed.body, "metadata"), "annotations"), ANNOTATION_PROGRESS))
+    if match is not None and int(match[1]) <= int(match[2]) > 0:
+        turn.put(changed(turn.row(node.id), progress=match[0]))
+
+
 def _refusal(turn: Turn, call: Call, is_pod: bool) -> str:
     """Why the work is not started, if so."""
     shutdown = turn.run.shutdown
@@ -93,6 +108,7 @@ def make_invocation(turn: Turn, call: Call, processed: Processed, node: Node) ->
     archive_logs = entry.is_pod and turn.plan.archives_logs(body)
     if archive_logs or "artifacts" in object_of(body, "outputs"):
         body = placed(body, _location(turn, pod), archive_logs=archive_logs)
+    body = _in_its_place(turn, call, body)
     return Invocation(
         node=node.id,
         node_name=node.name,
@@ -112,6 +128,16 @@ def make_invocation(turn: Turn, call: Call, processed: Processed, node: Node) ->
         step_name=call.holder.caller_name,
         volumes=_volumes(turn, processed),
     )
+
+
+def _in_its_place(turn: Turn, call: Call, body: JsonObject) -> JsonObject:
+    """The template with the placement rules of the Steps or DAG template that calls it, where it has none of its own."""
+    frame = turn.state.frames.get(call.boundary) if call.boundary is not None else None
+    if not isinstance(frame, StepsFrame | DagFrame):
+        return body
+    around = frame.processed.body
+    lent = {field: around[field] for field in _PLACEMENT if around.get(field) and not body.get(field)}
+    return {**body, **lent} if lent else body
 
 
 def _location(turn: Turn, pod: str) -> JsonObject:

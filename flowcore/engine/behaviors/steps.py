@@ -86,7 +86,9 @@ class Stepping:
 
     def _was_passed(self, turn: Turn, frame: StepsFrame) -> bool:
         """Whether the group after the current one was begun already: the current one runs again because of a daemon."""
-        return turn.by_name(f"{turn.row(frame.node).name}[{frame.index + 1}]") is not None
+        name = turn.row(frame.node).name
+        children = turn.children(turn.id_of(f"{name}[{frame.index}]"))
+        return turn.by_name(f"{name}[{frame.index + 1}]") is not None and any(turn.row(child).fulfilled for child in children)
 
     # --- groups -------------------------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,15 @@ def advance(turn: Turn, frame: Frame) -> Node:
     return _expire(turn, node)
 
 
+def wait_again(turn: Turn, node: Node, frame: Frame | None) -> None:
+    """Set the timer of a recorded node whose duration is not over; what others recorded has no timers."""
+    if node.phase is not Phase.RUNNING or node.wake_at is not None or node.started_at is None or not isinstance(frame, LeafFrame):
+        return
+    duration = text_of(object_of(frame.processed.body, "suspend"), "duration")
+    if duration:
+        times.set_timer(turn, node, node.started_at + parse_duration(duration))
+
+
 def _expire(turn: Turn, node: Node) -> Node:
     filled = with_defaults(node)
     turn.state.frames.pop(node.id, None)
