@@ -247,13 +247,13 @@ def _key_problems(key: str) -> list[str]:
     if slash and not prefix:
         problems.append("prefix part must be non-empty")
     elif slash:
-        if len(prefix.encode()) > 253:
+        if _size(prefix) > 253:
             problems.append("prefix part must be no more than 253 bytes")
         if not re.fullmatch(_SUBDOMAIN, prefix):
             problems.append(f"prefix part {_SUBDOMAIN_RULE}")
     if not name:
         problems.append("name part must be non-empty")
-    elif len(name.encode()) > 63:
+    elif _size(name) > 63:
         problems.append("name part must be no more than 63 bytes")
     if not re.fullmatch(_NAME, name):
         problems.append(f"name part {_NAME_RULE}")
@@ -262,11 +262,16 @@ def _key_problems(key: str) -> list[str]:
 
 def _value_problems(value: str) -> list[str]:
     problems: list[str] = []
-    if len(value.encode()) > 63:
+    if _size(value) > 63:
         problems.append("must be no more than 63 bytes")
     if not re.fullmatch(f"({_NAME})?", value):
         problems.append(_VALUE_RULE)
     return problems
+
+
+def _size(text: str) -> int:
+    """The length in bytes, also of text that no encoding has, such as broken arguments of a command line."""
+    return len(text.encode(errors="replace"))
 
 
 def _whole_number(text: str) -> int | None:

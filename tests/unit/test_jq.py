@@ -249,6 +249,14 @@ def test_limits(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
         jq.run(program, None)
 
 
+@pytest.mark.parametrize("digits", [4000, 4300, 6000])
+def test_numbers_that_python_cannot_write_are_infinite(digits: int) -> None:
+    (text,) = jq.run(f"{'9' * digits} | tostring", None)
+    assert text == ("9" * digits if digits == 4000 else "1.7976931348623157e+308")
+    assert jq.run("tonumber | . > 1e308", "9" * digits) == [True]
+    assert jq.run("tonumber | . < -1e308", "-" + "9" * digits) == [True]
+
+
 def test_deep_values_are_refused_or_worked_with() -> None:
     deep: object = 1
     for _ in range(5000):

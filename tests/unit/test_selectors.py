@@ -97,3 +97,9 @@ def test_a_canonical_text_means_the_same(text: str) -> None:
     assert str(again) == str(selector)
     for labels in ({}, {"a": "b"}, {"a": "", "b": "1"}):
         assert again.matches(labels) is selector.matches(labels)
+
+
+@pytest.mark.parametrize("selector", ["a=\udc80", "\udc80", "\udc80/a", "a in (\udc80)"])
+def test_text_without_an_encoding_is_refused(selector: str) -> None:
+    with pytest.raises(ExpressionError):
+        parse_selector(selector)

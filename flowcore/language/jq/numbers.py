@@ -12,7 +12,8 @@ Number: TypeAlias = "int | float"
 
 MAX_INT = (1 << 63) - 1
 MIN_INT = -(1 << 63)
-MAX_BITS = 40_000
+MAX_BITS = 14_000  # Python writes and reads no more than 4300 digits
+_MAX_DIGITS = 4_200
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -20,7 +21,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 def parse_number(text: str) -> Number:
     """A number as it is written; whole ones stay exact, floats that are too large become whole or infinite."""
     if not re.search(r"[.eE]", text):
-        return int(text[:12_000]) if len(text) <= 12_000 else math.inf
+        return int(text) if len(text) <= _MAX_DIGITS else math.copysign(math.inf, -1 if text.startswith("-") else 1)
     number = float(text)
     return number if math.isfinite(number) else math.copysign(math.inf, number)
 
@@ -35,7 +36,7 @@ def to_float(number: Number) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def to_int(number: Number) -> int:
