@@ -130,8 +130,8 @@ def skipped_variables(prefix: str, name: str, node: Node, entry: Entry | None, s
     if prefix == "steps":
         for artifact in objects_of(declared, "artifacts"):
             variables[f"{stem}.artifacts.{text_of(artifact, 'name')}"] = {}
-    # Argo knows a result of a skipped node only where the template declares one, and waits for ever elsewhere.
-    variables[f"{stem}.result"] = ABSENT
+    if declared.get("result") is not None:
+        variables[f"{stem}.result"] = ABSENT
     return variables
 
 
