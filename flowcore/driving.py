@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 
 from flowcore.artifacts import FolderArtifacts
+from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.durable import Claim, RunStore
 from flowcore.engine.engine import Engine
 from flowcore.errors import StoreError
@@ -25,6 +26,7 @@ from flowcore.locks import MemoryLocks
 from flowcore.memory import MemoryCache, MemoryStore
 from flowcore.nodes import NodeId
 from flowcore.plan.plan import PlanOptions, compile_plan
+from flowcore.plan.repository import repository_of
 from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, RunContext, Store, StoredRun
 from flowcore.runner import Observer, Run, World
 from flowcore.secrecy import Mask, SealedCache, SealedStore, Vault, learn_secrets
@@ -115,7 +117,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
         namespace=row.namespace,
         uid=row.uid,
         catalog=given.catalog,
-        artifacts=given.artifacts or FolderArtifacts((scratch or state_folder()) / "artifacts"),
+        artifacts=given.artifacts or _own_artifacts(engine, given.catalog) or FolderArtifacts((scratch or state_folder()) / "artifacts"),
         spec=engine.plan.spec,
         folder=given.folder or base / "run",
     )
@@ -172,6 +174,12 @@ def _scratch(given: Given) -> Path | None:
     if given.folder is not None and given.artifacts is not None:
         return None
     return Path(tempfile.mkdtemp(prefix="flowcore-"))
+
+
+def _own_artifacts(engine: Engine, catalog: Catalog) -> ArtifactStore | None:
+    """The store in the artifact repository that the workflow or its namespace names."""
+    repository = repository_of(engine.plan.spec, catalog, engine.run.namespace)
+    return RepositoryArtifacts(repository, catalog, engine.run.namespace) if repository is not None else None
 
 
 def single_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -16,6 +16,7 @@ from flowcore.errors import MissingBackend
 from flowcore.jsontypes import JsonObject
 
 GROUP = "flowcore.artifacts"
+_EXTRA = "s3"
 
 
 class ArtifactDriver(Protocol):
@@ -33,6 +34,10 @@ class ArtifactDriver(Protocol):
         """The keys of all objects below the location's key. Raises ArtifactError."""
         ...
 
+    async def delete(self, location: JsonObject, secrets: SecretReader) -> None:
+        """Remove the object, and all below its key; that there is none is no error. Raises ArtifactError."""
+        ...
+
 
 @lru_cache(maxsize=64)
 def find_driver(name: str) -> ArtifactDriver:
@@ -43,4 +48,8 @@ def find_driver(name: str) -> ArtifactDriver:
             f"no artifact driver for {name} is installed: install a package with an entry point {name!r} in the group {GROUP!r}, or give the "
             f"artifact a key alone, which then belongs to the run's own artifact store"
         )
-    return cast("ArtifactDriver", found[0].load()())
+    try:
+        return cast("ArtifactDriver", found[0].load()())
+    except ImportError as error:
+        extra = f": pip install 'flowcore[{_EXTRA}]'" if found[0].value.startswith("flowcore_backends.") else ""
+        raise MissingBackend(f"the artifact driver for {name} cannot be loaded ({error}){extra}") from error

@@ -113,5 +113,17 @@ async def save(artifact: JsonObject, source: Path, context: RunContext, default_
     return {kind: place}
 
 
+async def delete(artifact: JsonObject, context: RunContext) -> None:
+    """Remove an artifact that a run has stored; that it is not there is no error. Raises ArtifactError, MissingBackend."""
+    found = location_of(artifact)
+    if found is None or found[0] not in KEY_FIELDS:
+        raise ArtifactError(f"an artifact can only be deleted in a store, not in {found[0] if found else 'nothing'}")
+    kind, place = found
+    if (key := own_key(artifact)) is not None:
+        await context.artifacts.delete(key)
+    else:
+        await find_driver(_driver_name(kind, place)).delete(place, SecretReader(context.catalog, context.namespace))
+
+
 def _driver_name(kind: str, place: JsonObject) -> str:
     return str(place.get("name")) if kind == "plugin" else kind

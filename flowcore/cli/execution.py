@@ -16,6 +16,7 @@ import anyio
 from rich.console import Console
 
 from flowcore.artifacts import FolderArtifacts
+from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.catalogs import FolderCatalog
 from flowcore.cli.backends import executor_named, shown, surroundings
 from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
@@ -31,8 +32,9 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.manifests import Document
 from flowcore.models import Workflow
 from flowcore.nodes import NodeType, Phase, WorkflowPhase
+from flowcore.plan.repository import repository_of
 from flowcore.plan.semantics import ANNOTATION
-from flowcore.ports import Cache, Catalog, Clock, Executor
+from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor
 from flowcore.results import RunResult
 from flowcore.runner import NodeChanged, Run
 from flowcore.running import chosen_name, open_resumed, open_run
@@ -74,7 +76,7 @@ class _World:
     order: Order
     executor: Executor
     catalog: Catalog
-    artifacts: FolderArtifacts
+    artifacts: ArtifactStore
     parameters: Mapping[str, str]
     console: Console
     store: RunStore | None = None
@@ -137,7 +139,7 @@ async def _carry_on(order: Order, name: str) -> int:
                 executor=executor,
                 catalog=reachable,
                 cache=cache,
-                artifacts=artifacts,
+                artifacts=artifacts if clock.virtual else None,
                 clock=clock,
                 sensitive=parameters_of(order.parameters, order.parameter_file),
             ) as run:
@@ -164,8 +166,6 @@ async def _run_recorded(world: _World, documents: Sequence[Document], files: Map
 
 
 async def _run_all(world: _World, documents: Sequence[Document], files: Mapping[str, Path]) -> None:
-    for name, path in files.items():
-        await world.artifacts.save(_key(name), path)
     for document in documents:
         clock = _clock_for(world.executor, world.order.seed)
         result = await _run_one(world, document, files, clock)
@@ -183,6 +183,9 @@ def _tell(world: _World, result: RunResult, clock: Clock) -> None:
 
 async def _run_one(world: _World, document: Document, files: Mapping[str, Path], clock: Clock) -> RunResult:
     order, store = world.order, world.store
+    artifacts = _artifacts_for(world, document, clock)
+    for given, path in files.items():
+        await artifacts.save(_key(given), path)
     model = Workflow.model_validate(_with_semantics(_with_artifacts(document.json, files), order.semantics))
     name, namespace = order.name, order.namespace
     if store is not None:
@@ -199,7 +202,7 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             namespace=namespace,
             catalog=world.catalog,
             cache=world.cache,
-            artifacts=world.artifacts,
+            artifacts=artifacts,
             store=store,
             clock=clock,
             seed=order.seed,
@@ -273,6 +276,13 @@ def _clock_for(executor: Executor, seed: int | None) -> Clock:
 
 
 # --- what was given beside the document -------------------------------------------------------------------------------------------
+
+
+def _artifacts_for(world: _World, document: Document, clock: Clock) -> ArtifactStore:
+    """The artifact repository that the workflow or its namespace names, else the folder for artifacts; also where nothing is really stored."""
+    namespace = world.order.namespace or text_of(object_of(document.json, "metadata"), "namespace") or "default"
+    repository = None if clock.virtual else repository_of(object_of(document.json, "spec"), world.catalog, namespace)
+    return world.artifacts if repository is None else RepositoryArtifacts(repository, world.catalog, namespace)
 
 
 def _with_semantics(manifest: JsonObject, version: str | None) -> JsonObject:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
-from flowcore.errors import ExpressionError, InvalidWorkflow, Problem
+from flowcore.errors import ExpressionError, InvalidWorkflow, Problem, UsageError
 from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
 from flowcore.models.workflows import Workflow, WorkflowTemplate
 from flowcore.nodes import RunRow, Shutdown
 from flowcore.plan.artifacts import KEY_FIELDS
+from flowcore.plan.documents import Documents, NoDocuments
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
+from flowcore.plan.repository import repository_of
 from flowcore.plan.restrictions import check_reference
 from flowcore.plan.semantics import NEWEST, Semantics, semantics_of
 from flowcore.plan.templates import Base, Templates
@@ -25,22 +26,6 @@ from flowcore.plan.validate_documents import missing_remedy
 LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
 LABEL_CLUSTER_TEMPLATE = "workflows.argoproj.io/cluster-workflow-template"
 _DEFAULT_KEY_FORMAT = "{{workflow.name}}/{{pod.name}}"
-
-
-class Documents(Protocol):
-    """Where referenced documents come from; every catalog is one."""
-
-    def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
-        """The manifest, or None."""
-        ...
-
-
-class NoDocuments:
-    """A catalog with nothing in it."""
-
-    def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
-        """Nothing."""
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +171,7 @@ def compile_plan(
     if options.must_refer:
         check_reference(manifest_spec)
     spec, labels = _merged(manifest, documents, options, space)
+    options = _with_repository(options, spec, documents, space)
     run = RunRow(
         name=text_of(metadata, "name"),
         namespace=space,
@@ -218,6 +204,21 @@ def _shutdown(spec: JsonObject) -> Shutdown:
     except ValueError:
         known = " or ".join(strategy for strategy in Shutdown if strategy)
         raise InvalidWorkflow([Problem(f"shutdown must be {known}, not {given[:40]!r}", "spec.shutdown")]) from None
+
+
+def _with_repository(options: PlanOptions, spec: JsonObject, documents: Documents, namespace: str) -> PlanOptions:
+    """``options`` with the key format and the logs of the repository that the workflow or its namespace names, unless they name one themselves."""
+    if any(options.artifact_repository.values()):
+        return options
+    try:
+        repository = repository_of(spec, documents, namespace)
+    except UsageError as error:
+        raise InvalidWorkflow([Problem(str(error), "spec.artifactRepositoryRef", rule="artifact-location")]) from None
+    kind = next((kind for kind in repository or {} if kind in KEY_FIELDS), None)
+    if repository is None or kind is None:
+        return options
+    said: JsonObject = {kind: {key: value for key, value in object_of(repository, kind).items() if key == "keyFormat"}}
+    return replace(options, artifact_repository={**said, "archiveLogs": bool(repository.get("archiveLogs"))})
 
 
 def _submitted(

@@ -72,8 +72,8 @@ async def test_saved_under_its_own_key_or_the_default(context: RunContext, tmp_p
 
 async def test_a_store_named_in_full_needs_a_driver(context: RunContext, tmp_path: Path) -> None:
     drivers.find_driver.cache_clear()
-    with pytest.raises(MissingBackend, match="no artifact driver for s3 is installed: install a package with an entry point 's3'"):
-        await locations.load({"s3": {"key": "k", "bucket": "b", "endpoint": "e"}}, tmp_path / "t", context)
+    with pytest.raises(MissingBackend, match="no artifact driver for hdfs is installed: install a package with an entry point 'hdfs'"):
+        await locations.load({"hdfs": {"path": "/k", "addresses": ["e"]}}, tmp_path / "t", context)
 
 
 async def test_drivers_are_found_by_entry_point(context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
