@@ -7,6 +7,8 @@ key of its own an output goes to ``<workflow>/<pod name>/<file name>``.
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import shutil
 import stat
 from collections.abc import Mapping
@@ -75,6 +77,20 @@ def _declared(settings: JsonObject, template: JsonObject) -> Declared:
 
 def _artifacts(holder: Json) -> list[JsonObject]:
     return objects_of(holder, "artifacts") if isinstance(holder, dict) else []
+
+
+def begun_by(source: str, path: str) -> str:
+    """The outermost folder around an output's ``path`` that ``source`` makes, else ``path``.
+
+    Where there is no image, the folders around outputs are made for the command, as its image might have them; but making one that is
+    there already fails, so what the command makes itself is left to it.
+    """
+    begun, around = path, posixpath.dirname(path)
+    while around.strip("/"):
+        if re.search(rf"(?:mkdir|makedirs).*{re.escape(around)}(?![\w/.-])", source):
+            begun = around
+        around = posixpath.dirname(around)
+    return begun
 
 
 async def place_input(artifact: Declared, target: Path, context: RunContext) -> bool:

@@ -20,6 +20,7 @@ from threading import Lock
 
 from anyio import to_thread
 
+from flowcore.artifacts.staging import begun_by
 from flowcore.functions.executor import kept_artifacts, placed_artifacts
 from flowcore.jsontypes import JsonObject, object_of, objects_of, strings_of, text_of
 from flowcore.nodes import Phase
@@ -99,7 +100,7 @@ def _run(body: JsonObject, place: _Place, source: Path) -> str | Outcome:
     words = [*strings_of(script, "command"), *strings_of(script, "args"), str(source)][1:]
     printed = io.StringIO()
     with _ALONE, ExitStack() as around:
-        around.enter_context(_files(place))
+        around.enter_context(_files(place, text_of(script, "source")))
         around.enter_context(_environment(script, words))
         around.enter_context(redirect_stdout(printed))
         try:
@@ -144,13 +145,16 @@ def _environment(script: JsonObject, words: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _files(place: _Place) -> Iterator[None]:
+def _files(place: _Place, source: str) -> Iterator[None]:
     """Inputs at their declared paths; outputs are taken from theirs. What was there before is put back, what was made is taken away."""
     with ExitStack() as around:
         for path in (*place.inputs, *place.outputs):
             around.enter_context(_cleared(path))
         for path, file in place.inputs.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, path)
+        for path in place.outputs:
+            Path(begun_by(source, str(path))).parent.mkdir(parents=True, exist_ok=True)
         yield
         for path, file in place.outputs.items():
             if path.exists():
@@ -159,9 +163,8 @@ def _files(place: _Place) -> Iterator[None]:
 
 @contextmanager
 def _cleared(path: Path) -> Iterator[None]:
-    """Nothing at ``path``, and folders around it."""
+    """Nothing at ``path``; folders around it that were not there before are taken away afterwards, if nothing else is in them."""
     made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.aside")
     if path.exists():
         path.rename(aside)

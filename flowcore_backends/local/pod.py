@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ExecutorError, ExpressionError
-from flowcore.jsontypes import Json, JsonObject
+from flowcore.jsontypes import Json, JsonObject, text_of
 from flowcore.language.quantities import parse_duration, whole_quantity
 from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.models.templates import Template
@@ -154,7 +154,8 @@ class _Planner:
         result_container = container.name == MAIN
         if self.template.container_set is None or result_container:
             plan.mounts = [*plan.mounts, *artifacts]
-            plan.outputs = [self._absolute(path) for path in self._output_paths()]
+            source = "\n".join([*container.command, *container.args, text_of(container.to_json(), "source")])
+            plan.outputs = [staging.begun_by(source, self._absolute(path)) for path in self._output_paths()]
         if isinstance(container, ContainerNode):
             plan.dependencies = list(container.dependencies)
         if result_container:

@@ -3,6 +3,7 @@
 Hera reads annotations as they are, so this file has none that are texts.
 """
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -53,6 +54,21 @@ def read():
         print(file.read())
 
 
+@script(outputs=[Artifact(name="part", path="/mnt/flowcore-hera/out/part.txt", archive=NoneArchiveStrategy())])
+def makes_its_folder():
+    import os
+
+    os.makedirs("/mnt/flowcore-hera/out")
+    with open("/mnt/flowcore-hera/out/part.txt", "w") as file:
+        file.write("written")
+
+
+@script(outputs=[Artifact(name="part", path="/mnt/flowcore-hera/out/part.txt", archive=NoneArchiveStrategy())])
+def finds_its_folder():
+    with open("/mnt/flowcore-hera/out/part.txt", "w") as file:
+        file.write("written")
+
+
 @script(constructor="runner")
 def typed(values: list[int], factor: Annotated[float, Parameter(name="by")] = 1.0) -> Annotated[float, Parameter(name="total")]:
     return sum(values) * factor
@@ -85,6 +101,16 @@ def test_artifacts_pass_between_scripts(executor: type) -> None:
         Container(name="end", image="alpine", command=["echo"], inputs=[Parameter(name="x")])(name="ends", arguments={"x": second.result})
     result = flowcore.run_sync(made, executor=executor())
     assert result.raise_for_phase().node("reads").outputs["result"] == "written"
+
+
+@pytest.mark.parametrize("executor", [FakeExecutor, LocalExecutor])
+@pytest.mark.parametrize("work", [makes_its_folder, finds_its_folder])
+def test_a_folder_of_an_output_is_there_unless_the_script_makes_it(executor: type, work: Any) -> None:
+    """A script that makes it finds none, as in a fresh container; one that relies on its image finds one."""
+    with Workflow(name="folders", entrypoint=work.__name__.replace("_", "-")) as made:
+        work()
+    flowcore.run_sync(made, executor=executor()).raise_for_phase()
+    assert not Path("/mnt/flowcore-hera").exists()
 
 
 @pytest.mark.parametrize(
