@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 
 from flowcore.artifacts import FolderArtifacts
+from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.durable import Claim, RunStore
 from flowcore.engine.engine import Engine
@@ -143,6 +144,8 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
                 tasks.start_soon(handle.drive)
                 yield handle
                 await handle.result()
+            if handle.phase.completed:
+                await _collect_artifacts(engine, handle, world)
             beside.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         single = single_error(group)
@@ -156,6 +159,15 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
                 await keeper.finish()
             if scratch is not None:
                 await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
+
+
+async def _collect_artifacts(engine: Engine, handle: Run, world: World) -> None:
+    """Delete the artifacts that are to go with the run's end, and record which have."""
+    collected = await collect(engine.plan.spec, handle.snapshot().nodes.values(), world.context, Moment.COMPLETION)
+    if collected.nodes or collected.failures:
+        told = (collected.condition,) if collected.condition is not None else ()
+        row = replace(engine.run, conditions=(*engine.run.conditions, *told))
+        await world.store.save(row, collected.nodes)
 
 
 def _mask_for(engine: Engine, given: Given) -> Mask:

@@ -12,9 +12,12 @@ from pathlib import Path
 from anyio import to_thread
 
 from flowcore import operations, orders
+from flowcore.artifacts import FolderArtifacts
+from flowcore.artifacts.collection import Moment, collect
+from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.durable import RunStore, StoredSummary
 from flowcore.errors import UsageError
-from flowcore.jsontypes import JsonObject
+from flowcore.jsontypes import JsonObject, object_of
 from flowcore.kept_templates import KeptTemplates
 from flowcore.models.workflows import Workflow
 from flowcore.nodes import Phase, RunRow
@@ -22,7 +25,8 @@ from flowcore.operations.estimates import Estimates, earlier_run, estimated
 from flowcore.operations.resubmit import memoized as carried_over
 from flowcore.operations.resubmit import name_prefix
 from flowcore.plan.plan import PlanOptions
-from flowcore.ports import Catalog, Clock, StoredRun
+from flowcore.plan.repository import repository_of
+from flowcore.ports import ArtifactStore, Catalog, Clock, RunContext, StoredRun
 from flowcore.running import SUFFIX_LETTERS, plan_run
 from flowcore.secrecy import Vault, sealed_run, with_values
 from flowcore.selection import find_run
@@ -36,9 +40,16 @@ class Runs:
     """The runs of a store. ``text`` is always a run's name, its id, the beginning of either, or ``@latest``; UsageError if it means none or several."""
 
     def __init__(
-        self, store: RunStore, catalog: Catalog | None, clock: Clock, *, options: PlanOptions | None = None, seed: int | None = None
+        self,
+        store: RunStore,
+        catalog: Catalog | None,
+        clock: Clock,
+        *,
+        options: PlanOptions | None = None,
+        seed: int | None = None,
+        artifacts: ArtifactStore | None = None,
     ) -> None:
-        self.store, self.clock, self.options = store, clock, options
+        self.store, self.clock, self.options, self.artifacts = store, clock, options, artifacts
         self.catalog = StoreCatalog(store, catalog)
         self._chance = random.Random(seed)
 
@@ -222,14 +233,25 @@ class Runs:
         return stored.run
 
     async def delete(self, text: str, namespace: str | None = None) -> RunRow:
-        """Forget a run, with its logs and artifacts. Raises StoreError while somebody drives it."""
-        run = (await find_run(self.store, text, namespace)).run
+        """Forget a run, with its logs and those artifacts that its ``artifactGC`` says. Raises StoreError while somebody drives it."""
+        stored = await self.get(text, namespace)
+        run = stored.run
         await self.store.delete(run.name, run.namespace)
+        await collect(object_of(stored.manifest, "spec"), stored.nodes, self._context(stored), Moment.DELETION)
         await self.store.delete_document("RunExpiry", run.name, run.namespace)
         await Vault(run).forget()
         if run.uid:
             await to_thread.run_sync(partial(shutil.rmtree, state_folder() / "runs" / run.uid, ignore_errors=True))
         return run
+
+    def _context(self, stored: StoredRun) -> RunContext:
+        """What is needed to reach the artifacts of a run."""
+        run, spec = stored.run, object_of(stored.manifest, "spec")
+        repository = repository_of(spec, self.catalog, run.namespace) if self.artifacts is None else None
+        artifacts = self.artifacts or FolderArtifacts(state_folder() / "artifacts")
+        if repository is not None:
+            artifacts = RepositoryArtifacts(repository, self.catalog, run.namespace)
+        return RunContext(name=run.name, namespace=run.namespace, uid=run.uid, catalog=self.catalog, artifacts=artifacts, spec=spec)
 
     async def _hand_down(self, old: RunRow, new: RunRow) -> None:
         """A run that is made of another has the sensitive values that marks in its documents stand for."""

@@ -70,7 +70,7 @@ class Service(Runs):
         observers: Sequence[Observer] = (),
         seed: int | None = None,
     ) -> None:
-        super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed)
+        super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed, artifacts=artifacts)
         self._executor, self._artifacts, self._folder = executor, artifacts, folder
         self._parallelism, self._namespace_parallelism = parallelism, namespace_parallelism
         self._locks = MemoryLocks(self.catalog, journal=store)
