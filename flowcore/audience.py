@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+from weakref import WeakSet
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+import anyio.lowlevel
 
 from flowcore.nodes import Node, NodeId, RunRow
 from flowcore.plan.plan import Plan
@@ -17,6 +18,8 @@ from flowcore.ports import Logged
 from flowcore.secrecy import Mask
 
 _log = logging.getLogger("flowcore")
+MOST_UNREAD = 10_000  # changes that a reader may be behind before what he missed is drawn together
+MOST_TEXT = 4 << 20  # characters of output that are kept for him
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +58,96 @@ class Observer(Protocol):
         ...
 
 
+class Mailbox:
+    """What one reader of a run has not read yet. Nobody waits for him, and he costs no more than the run itself.
+
+    A reader who keeps up gets every change. For one who falls behind by more than ``most`` changes, those of one node are drawn together: he gets
+    its latest row, with the row that he saw last as ``previous``. So he always learns how each node and the run ended. Of output he gets the newest.
+    It is an asynchronous iterator; one that nobody holds any more gets nothing more. ``given`` is unread from the start.
+    """
+
+    def __init__(self, given: Iterable[Change] = (), *, most: int = MOST_UNREAD, text: int = MOST_TEXT) -> None:
+        self._unread = deque(given)
+        self._most, self._most_text = most, text
+        self._room = max(most, 2 * len(self._unread))
+        self._text = 0  # characters of output among them
+        self._awake = anyio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._unread)
+
+    def put(self, change: Change) -> None:
+        """Keep a change until it is read."""
+        if self._closed:
+            return
+        self._unread.append(change)
+        if isinstance(change, Logged):
+            self._text += len(change.text)
+        if len(self._unread) > self._room or self._text > self._most_text:
+            self._draw_together()
+        self._awake.set()
+
+    def close(self) -> None:
+        """Nothing more will come; what is unread can still be read."""
+        self._closed = True
+        self._awake.set()
+
+    async def aclose(self) -> None:
+        """The reader goes away: what is unread is thrown away."""
+        self.close()
+        self._unread.clear()
+
+    def __aiter__(self) -> Mailbox:
+        return self
+
+    async def __anext__(self) -> Change:
+        await anyio.lowlevel.checkpoint()
+        while not self._unread:
+            if self._closed:
+                raise StopAsyncIteration
+            self._awake = anyio.Event()
+            await self._awake.wait()
+        change = self._unread.popleft()
+        if isinstance(change, Logged):
+            self._text -= len(change.text)
+        return change
+
+    def _draw_together(self) -> None:
+        before: dict[NodeId, Node | None] = {}
+        for change in self._unread:
+            if isinstance(change, NodeChanged):
+                before.setdefault(change.node.id, change.previous)
+        kept: deque[Change] = deque()
+        taken: set[NodeId | None] = set()
+        lines = self._text = 0
+        for change in reversed(self._unread):
+            if isinstance(change, Logged):
+                if lines >= self._most // 2 or self._text + len(change.text) > self._most_text // 2:
+                    continue
+                lines, self._text = lines + 1, self._text + len(change.text)
+                kept.appendleft(change)
+                continue
+            key = change.node.id if isinstance(change, NodeChanged) else None
+            if key not in taken:
+                taken.add(key)
+                kept.appendleft(NodeChanged(change.node, before[change.node.id]) if isinstance(change, NodeChanged) else change)
+        self._unread = kept
+        self._room = max(self._most, 2 * len(kept))  # so that drawing together costs little for each change
+
+
 class Audience:
     """All who are told of the changes of one run. Sensitive values are masked before anybody sees them."""
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
-        self._subscribers: list[MemoryObjectSendStream[Change]] = []
+        self._mailboxes: WeakSet[Mailbox] = WeakSet()
         self._tells: list[Tell] = []
         self._seen: dict[NodeId, Node] = {}
         self._closed = False
 
     def __bool__(self) -> bool:
-        return bool(self._subscribers or self._tells)
+        return bool(self._mailboxes or self._tells)
 
     def admit(self, observers: Sequence[Observer], run: Observed, nodes: Iterable[Node]) -> None:
         """Have ``observers`` told from now on; ``nodes`` are known already."""
@@ -74,26 +155,20 @@ class Audience:
             self._seen = {node.id: self._mask.row(node) for node in nodes}
             self._tells = [observer.watch(run) for observer in observers]
 
-    def subscribe(self) -> tuple[MemoryObjectSendStream[Change], MemoryObjectReceiveStream[Change]]:
-        """A stream of all changes from now on, until the run has ended; give its first half back to ``dismiss``."""
-        send, receive = anyio.create_memory_object_stream[Change](math.inf)
+    def subscribe(self, standing: Iterable[Node] = ()) -> Mailbox:
+        """All changes from now on, until the run has ended, after the rows of ``standing``; for as long as somebody holds it."""
+        box = Mailbox(NodeChanged(self._mask.row(node), None) for node in standing)
         if self._closed:
-            send.close()
+            box.close()
         else:
-            self._subscribers.append(send)
-        return send, receive
-
-    def dismiss(self, send: MemoryObjectSendStream[Change]) -> None:
-        """Tell a subscriber nothing more."""
-        if send in self._subscribers:
-            self._subscribers.remove(send)
-        send.close()
+            self._mailboxes.add(box)
+        return box
 
     def close(self) -> None:
         """The run has ended, or is looked away from."""
         self._closed = True
-        for send in self._subscribers:
-            send.close()
+        for box in self._mailboxes:
+            box.close()
 
     def publish(self, nodes: Sequence[Node], run: RunRow) -> None:
         """Tell of rows that changed."""
@@ -111,11 +186,8 @@ class Audience:
                 tell(change)
             except Exception:  # noqa: BLE001 - whatever an observer raises is his, and told
                 _log.exception("an observer of a run failed")
-        for send in self._subscribers:
-            try:
-                send.send_nowait(change)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                continue
+        for box in self._mailboxes:
+            box.put(change)
 
 
-__all__ = ["Audience", "Change", "NodeChanged", "Observed", "Observer", "RunChanged", "Tell"]
+__all__ = ["Audience", "Change", "Mailbox", "NodeChanged", "Observed", "Observer", "RunChanged", "Tell"]

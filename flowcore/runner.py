@@ -147,21 +147,13 @@ class Run:
         await self._done.wait()
         return self.snapshot()
 
-    async def events(self, *, replay: bool = False) -> AsyncIterator[Change]:
+    def events(self, *, replay: bool = False) -> AsyncIterator[Change]:
         """All changes from now on, as they happen, until the run has ended; with ``replay``, first every node as it stands now.
 
-        So whoever comes late, even after the end, learns how each node stands and misses no change after that.
+        So whoever comes late, even after the end, learns how each node stands and misses no change after that. The run waits for no reader: one
+        who is behind by thousands of changes gets the latest row of each node instead of every step, and the newest output.
         """
-        send, receive = self._audience.subscribe()
-        standing = sorted(self._engine.nodes.values(), key=lambda node: node.seq) if replay else []
-        try:
-            async with receive:
-                for node in standing:
-                    yield NodeChanged(self._world.mask.row(node), None)
-                async for change in receive:
-                    yield change
-        finally:
-            self._audience.dismiss(send)
+        return self._audience.subscribe(sorted(self._engine.nodes.values(), key=lambda node: node.seq) if replay else ())
 
     # --- orders ---------------------------------------------------------------------------------------------------------------------
 
@@ -262,9 +254,15 @@ class Run:
             await self._awake.wait()
 
     def _refuse_to_wait_for_nobody(self) -> None:
-        if not self._world.closed or self._work or self._questions:
+        if not self._world.closed or self._is_working() or self._questions:
             return
         waiting = control.active_suspends(self._engine.nodes.values(), "")
+        if self._work and not waiting:
+            endless = ", ".join(repr(work.invocation.node_name) for work in list(self._work.values())[:5])
+            raise UsageError(
+                f"run {self.name} can never end: {endless} runs until something stops it, and nothing does; "
+                "script an end (fake.when(...).takes(...)), give the template a timeout, or use open_run and stop the run"
+            )
         what = ", ".join(repr(node.display_name) for node in waiting[:5]) or "the run itself"
         raise UsageError(
             f"run {self.name} is suspended at {what}, and nobody can resume it: use open_run and resume it, "
@@ -276,11 +274,15 @@ class Run:
         reaction = self._engine.handle(events, self._now)
         if self._audience:
             self._audience.publish(reaction.nodes, reaction.run)
+        for command in reaction.commands:
+            if isinstance(command, Remember):  # true whatever becomes of the rows, and nobody would remember it later
+                await self._carry_out(command)
         manifest = None if self._saved_manifest else self._engine.plan.manifest
         await self._world.store.save(reaction.run, reaction.nodes, manifest)
         self._saved_manifest = True
         for command in reaction.commands:
-            await self._carry_out(command)
+            if not isinstance(command, Remember):
+                await self._carry_out(command)
 
     # --- commands -------------------------------------------------------------------------------------------------------------------
 
