@@ -31,6 +31,11 @@ def test_every_function_of_expressions_has_an_example_that_is_true() -> None:
     assert (DOCS / "expressions.md").read_text() == maker("expressions").page(), "run `python docs/makers`"
 
 
+def test_what_is_said_of_compatibility_is_shown_somewhere_and_speaks_of_fields_that_there_are() -> None:
+    """The maker refuses a row that names no test or example, or one that is not there, and fields that no model has."""
+    assert (DOCS / "argo-compatibility.md").read_text() == maker("compatibility").page(), "run `python docs/makers`"
+
+
 def test_the_page_of_commands_can_be_made() -> None:
     pytest.importorskip("typer")
     page = maker("commands").page()

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import commands
+import compatibility
 import expressions
 import phases
 
 DOCS = Path(__file__).resolve().parent.parent
 MADE: dict[str, Callable[[], str]] = {
+    "argo-compatibility.md": compatibility.page,
     "commands.md": commands.page,
     "expressions.md": expressions.page,
     "phases.md": phases.page,
