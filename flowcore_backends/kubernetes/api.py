@@ -1,31 +1,26 @@
-"""Requests to the Kubernetes API: a thin layer over kubernetes-asyncio, which gives configuration, authentication and TLS.
-
-Raw JSON instead of its models (fifteen times cheaper), every answer checked, every request bounded in time, in number and in rate, and repeated
-while the API is away or asks for patience. kubernetes-asyncio is imported when a connection is opened, and not before.
+"""Requests to the Kubernetes API, as plain JSON: every answer checked, every request bounded in time, in number and in rate, and repeated
+while the API is away or asks for patience. How it is reached and with which credentials is ``connection.py``'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay
 
-from flowcore.errors import ExecutorError, MissingBackend, TransientExecutorError
+from flowcore.errors import ExecutorError, TransientExecutorError
 from flowcore.jsontypes import Json, JsonObject, object_of, text_of
+from flowcore_backends.kubernetes.connection import Connection, Query, connect, read, written
 from flowcore_backends.kubernetes.options import KubernetesOptions
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientWebSocketResponse
-    from kubernetes_asyncio.client import ApiClient
-
-Query: TypeAlias = Sequence[tuple[str, str]]
+    from aiohttp import ClientResponse, ClientTimeout, ClientWebSocketResponse
 
 JSON, MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH, APPLY = (
     "application/json",
@@ -81,14 +76,14 @@ class Api:
 
     def __init__(self, options: KubernetesOptions) -> None:
         self._options = options
-        self._client: ApiClient | None = None
-        self._streams: ApiClient | None = None
+        self._client: Connection | None = None
+        self._streams: Connection | None = None
         self._pace = Pace(options.requests_per_second)
         self._slots = asyncio.Semaphore(options.requests)
         self._execs = asyncio.Semaphore(options.execs)
         self._renewing = asyncio.Lock()
         self._renewed_at = -math.inf
-        self._retired: list[ApiClient] = []  # of earlier credentials; streams may still use them
+        self._retired: list[Connection] = []  # of earlier credentials; streams may still use them
 
     async def __aenter__(self) -> Api:
         await self._open()
@@ -99,8 +94,11 @@ class Api:
 
     async def _open(self) -> None:
         options = self._options
-        self._client = await _client(options, options.requests)
-        self._streams = await _client(options, options.followed_logs + options.execs + 16)
+        self._client = await connect(options, options.requests)
+        self._streams = await connect(options, options.followed_logs + options.execs + 16)
+        from aiohttp import ClientTimeout
+
+        self._timeout = ClientTimeout(total=SECONDS, connect=SECONDS)
 
     async def _close(self) -> None:
         for client in (self._client, self._streams, *self._retired):
@@ -109,7 +107,7 @@ class Api:
         self._client = self._streams = None
         self._retired.clear()
 
-    async def _renew(self, refused: ApiClient) -> bool:
+    async def _renew(self, refused: Connection) -> bool:
         """Read the credentials anew because those of ``refused`` were refused; false if that was done a moment ago, or if there are none."""
         async with self._renewing:
             if self._options.api_server:
@@ -139,14 +137,15 @@ class Api:
 
         Repeated for ``patience`` seconds while the API is away or overloaded. Raises ApiError, or TransientExecutorError in the end.
         """
-        seconds = self._options.patience.total_seconds() if patience is None else patience
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(passes), wait=_pause, stop=stop_after_delay(seconds), reraise=True, sleep=asyncio.sleep
-        )
+        return _object(await self._answer(method, path, query, body, content_type, patience))
+
+    async def send(self, method: str, path: str, *, body: Json = None, content_type: str = JSON, patience: float | None = None) -> None:
+        """The same, where what is answered is of no interest."""
+        await self._answer(method, path, (), body, content_type, patience)
+
+    async def _answer(self, method: str, path: str, query: Query, body: Json, content_type: str, patience: float | None) -> bytes:
         try:
-            async for attempt in retrying:
-                with attempt:
-                    return await self._request(method, path, query, body, content_type)
+            return await self._asked(method, path, query, body, content_type, patience)
         except ApiError as error:
             if error.passes:
                 raise TransientExecutorError(f"{method} {path}: request did not complete within requested timeout: {error}") from error
@@ -157,58 +156,60 @@ class Api:
                     f"the Kubernetes API did not answer {method} {path}: connection timed out: {_said(error)}"
                 ) from error
             raise
+
+    async def _asked(self, method: str, path: str, query: Query, body: Json, content_type: str, patience: float | None) -> bytes:
+        """Ask, and where that fails with something that passes, ask again for a while."""
+        data = None if body is None else written(body)
+        try:
+            return await self._request(method, path, query, data, content_type)
+        except Exception as error:
+            if not passes(error):
+                raise
+            first = error
+        seconds = self._options.patience.total_seconds() if patience is None else patience
+        if seconds <= 0:
+            raise first
+        await asyncio.sleep(_seconds_after(first, 1))
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(passes), wait=_pause, stop=stop_after_delay(seconds), reraise=True, sleep=asyncio.sleep
+        )
+        async for attempt in retrying:
+            with attempt:
+                return await self._request(method, path, query, data, content_type)
         raise AssertionError  # tenacity returns or raises
 
-    async def _request(self, method: str, path: str, query: Query, body: Json, content_type: str) -> JsonObject:
+    async def _request(self, method: str, path: str, query: Query, body: bytes | None, content_type: str) -> bytes:
         async with self._slots:
             await self._pace.turn()
-            async with self._raw(self._client, method, path, query, body, content_type, SECONDS) as response:
-                return _object(await response.read())
+            async with self._raw(self._client, method, path, query, body, content_type, self._timeout) as response:
+                return await response.read()
 
     @asynccontextmanager
     async def stream(self, path: str, *, query: Query = (), read_seconds: float | None = None) -> AsyncIterator[ClientResponse]:
         """A GET whose body comes in pieces. ``read_seconds`` bounds the time without any. Raises ApiError, and what aiohttp raises."""
-        async with self._raw(self._streams, "GET", path, query, None, JSON, None, read_seconds) as response:
+        from aiohttp import ClientTimeout
+
+        limits = ClientTimeout(total=None, connect=SECONDS, sock_read=read_seconds)
+        async with self._raw(self._streams, "GET", path, query, None, JSON, limits) as response:
             yield response
 
     @asynccontextmanager
     async def _raw(
         self,
-        client: ApiClient | None,
+        client: Connection | None,
         method: str,
         path: str,
         query: Query,
-        body: Json,
+        body: bytes | None,
         content_type: str,
-        seconds: float | None,
-        read_seconds: float | None = None,
+        limits: ClientTimeout,
     ) -> AsyncIterator[ClientResponse]:
-        from aiohttp import ClientTimeout
-
         assert client is not None, "the connection is not open"
-        headers, given = await self._authorised(client, query)
-        headers |= {"Accept": "application/json", "Content-Type": content_type}
-        timeout = ClientTimeout(total=seconds, connect=SECONDS, sock_read=read_seconds)
-        response = await client.rest_client.request(
-            method,
-            f"{client.configuration.host}{path}",
-            given,  # type: ignore[arg-type]  # urlencode takes pairs too, as the same client's update_params_for_auth makes them
-            headers,
-            body,
-            None,
-            _preload_content=False,
-            _request_timeout=timeout,
-        )
-        async with response:
+        async with await client.request(method, path, query, body, content_type, limits) as response:
             if response.status >= 400:
                 content, renewed = await response.read(), response.status == _UNAUTHORIZED and await self._renew(client)
                 raise _refused(response.status, content, response.headers.get("Retry-After"), renewed=renewed)
             yield response
-
-    async def _authorised(self, client: ApiClient, query: Query) -> tuple[dict[str, str], list[tuple[str, str]]]:
-        headers, given = dict(client.default_headers), list(query)
-        await client.update_params_for_auth(headers, given, ["BearerToken"])
-        return headers, given
 
     # --- exec -----------------------------------------------------------------------------------------------------------------------
 
@@ -219,52 +220,15 @@ class Api:
 
         client = self._streams
         assert client is not None, "the connection is not open"
-        headers, given = await self._authorised(client, query)
         async with self._execs:
             await self._pace.turn()
-            url = str(client.configuration.host).replace("http", "ws", 1) + path
             try:
-                opened = client.rest_client.pool_manager.ws_connect(
-                    url, params=given, headers=headers, protocols=tuple(protocols), max_msg_size=16 << 20, heartbeat=30.0
-                )
-                async with opened as socket:
+                async with await client.websocket(path, query, protocols) as socket:
                     yield socket
             except WSServerHandshakeError as error:
                 renewed = error.status == _UNAUTHORIZED and await self._renew(client)
                 body: JsonObject = {"message": f"exec was refused with status {error.status}: {error.message}"}
                 raise ApiError(error.status, body, renewed=renewed) from error
-
-
-async def _client(options: KubernetesOptions, connections: int) -> ApiClient:
-    try:
-        from kubernetes_asyncio import config
-        from kubernetes_asyncio.client import ApiClient, Configuration
-    except ImportError as error:
-        raise MissingBackend(f"the Kubernetes backend needs kubernetes-asyncio ({error}): pip install 'flowcore[kubernetes]'") from error
-    made = Configuration(host=options.api_server) if options.api_server else Configuration()
-    if not options.api_server:
-        await _configure(made, options, config)
-    made.connection_pool_maxsize = connections
-    return ApiClient(configuration=made)
-
-
-async def _configure(made: object, options: KubernetesOptions, config: object) -> None:
-    """Read the kubeconfig; without one, take the account of the pod that this runs in."""
-    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
-
-    try:
-        kubeconfig = str(options.kubeconfig) if options.kubeconfig else None
-        await load_kube_config(config_file=kubeconfig, context=options.kube_context, client_configuration=made)
-    except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-        if options.kubeconfig or options.kube_context:
-            raise ExecutorError(f"the kubeconfig cannot be used: {error}; see kubectl config get-contexts") from error
-        try:
-            load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]  # the library has no types here
-        except ConfigException as inner:
-            raise ExecutorError(
-                f"no cluster to talk to: neither a kubeconfig ({error}) nor a pod's account ({inner}); "
-                "set KUBECONFIG or pass kubeconfig=, kube_context= or api_server="
-            ) from inner
 
 
 def _refused(status: int, content: bytes, retry_after: str | None, *, renewed: bool = False) -> ApiError:
@@ -281,7 +245,7 @@ def _refused(status: int, content: bytes, retry_after: str | None, *, renewed: b
 
 def _object(content: bytes) -> JsonObject:
     try:
-        found = json.loads(content) if content else {}
+        found = read(content) if content else {}
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {"text": content.decode("utf-8", "replace")}
@@ -297,9 +261,13 @@ def passes(error: BaseException) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
+    return _seconds_after(state.outcome.exception() if state.outcome is not None else None, state.attempt_number + 1)
+
+
+def _seconds_after(error: BaseException | None, attempts: int) -> float:
+    """How long to wait before the next attempt: as long as the API asks for, else ever longer."""
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return asked if asked is not None else min(_LONGEST_PAUSE, 0.1 * 2.0**state.attempt_number) * random.uniform(0.5, 1.0)
+    return asked if asked is not None else min(_LONGEST_PAUSE, 0.1 * 2.0**attempts) * random.uniform(0.5, 1.0)
 
 
 def _said(error: BaseException) -> str:

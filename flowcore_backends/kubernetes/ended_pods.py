@@ -69,7 +69,7 @@ class EndedPods:
         labels: JsonObject = {"labels": {COMPLETED: "true"}, "uid": metadata.get("uid")}
         path = pods_path(self._namespace, text_of(metadata, "name"))
         try:
-            await self._api.request("PATCH", path, body={"metadata": labels}, content_type=MERGE_PATCH, patience=_SECONDS_FOR_LABEL)
+            await self._api.send("PATCH", path, body={"metadata": labels}, content_type=MERGE_PATCH, patience=_SECONDS_FOR_LABEL)
         except ExecutorError as error:
             if isinstance(error, ApiError) and error.status == 403 and self._may_label:
                 self._may_label = False

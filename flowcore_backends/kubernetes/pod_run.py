@@ -106,11 +106,13 @@ class PodRun:
             upload=packed.file is not None,
             avoid_hosts=self._objects.avoided(self._invocation),
         )
-        manifest = pod_manifest(self._invocation, self._context.spec, self._options, parts)
+        manifest = pod_manifest(self._invocation, self._context.spec, self._options, parts, self._layout)
         waited, pause = 0.0, _QUOTA_PAUSE
         while not self._stop.is_set():
             try:
-                self._known(await self._cluster.api.request("POST", pods_path(self._namespace), body=manifest))
+                await self._cluster.api.send("POST", pods_path(self._namespace), body=manifest)
+                if self._followed is not None:
+                    self._followed.expect()  # the watch shows it
                 return True
             except ApiError as error:
                 if error.reason == "AlreadyExists":

@@ -40,16 +40,22 @@ class PodParts:
     avoid_hosts: Sequence[str] = ()
 
 
-def pod_manifest(invocation: Invocation, spec: JsonObject, options: KubernetesOptions, parts: PodParts | None = None) -> JsonObject:
-    """The manifest of the pod. Raises ExecutorError for what cannot be a pod, naming the template."""
-    return _Builder(invocation, spec, options, parts or PodParts()).manifest()
+def pod_manifest(
+    invocation: Invocation,
+    spec: JsonObject,
+    options: KubernetesOptions,
+    parts: PodParts | None = None,
+    layout: Layout | None = None,
+) -> JsonObject:
+    """The manifest of the pod; ``layout`` is ``capture.layout_of`` of it, if that is known. Raises ExecutorError for what cannot be a pod."""
+    return _Builder(invocation, spec, options, parts or PodParts(), layout or capture.layout_of(invocation, options)).manifest()
 
 
 class _Builder:
-    def __init__(self, invocation: Invocation, spec: JsonObject, options: KubernetesOptions, parts: PodParts) -> None:
+    def __init__(self, invocation: Invocation, spec: JsonObject, options: KubernetesOptions, parts: PodParts, layout: Layout) -> None:
         self.invocation, self.spec, self.options, self.parts = invocation, spec, options, parts
         self.body = invocation.body
-        self.layout: Layout = capture.layout_of(invocation, options)
+        self.layout = layout
 
     def manifest(self) -> JsonObject:
         pod = patched_spec(self._pod_spec(), self.invocation, self.spec)

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from flowcore.engine.messages import MemberOutcome
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
@@ -55,9 +56,9 @@ class ContainerEnd:
         return f"{said}: {self.message}" if self.message else said
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodView:
-    """One pod object, read; ``mains`` are the names of its main containers."""
+    """One pod object, read; ``mains`` are the names of its main containers. What is asked for often is found once."""
 
     pod: JsonObject
     mains: Sequence[str] = (MAIN,)
@@ -66,7 +67,7 @@ class PodView:
     def metadata(self) -> JsonObject:
         return object_of(self.pod, "metadata")
 
-    @property
+    @cached_property
     def status(self) -> JsonObject:
         return object_of(self.pod, "status")
 
@@ -115,14 +116,18 @@ class PodView:
 
     def container(self, name: str) -> JsonObject:
         """The status of a container or init container, or an empty object."""
-        every = (*objects_of(self.status, "containerStatuses"), *objects_of(self.status, "initContainerStatuses"))
-        return next((one for one in every if one.get("name") == name), {})
+        return self._containers.get(name, {})
+
+    @cached_property
+    def _containers(self) -> dict[str, JsonObject]:
+        every = (*objects_of(self.status, "initContainerStatuses"), *objects_of(self.status, "containerStatuses"))
+        return {text_of(one, "name"): one for one in every}
 
     def end_of(self, name: str) -> ContainerEnd | None:
         """How a container ended, or None while it has not. One that is started again counts only when the pod is final."""
         return _end(name, object_of(object_of(self.container(name), "state"), "terminated"))
 
-    @property
+    @cached_property
     def main_ended(self) -> bool:
         """Whether every main container has ended: visible about a second before the phase is."""
         return bool(self.mains) and all(self.end_of(name) is not None for name in self.mains)
@@ -133,7 +138,7 @@ class PodView:
         statuses = objects_of(self.status, "containerStatuses")
         return self.final or (bool(statuses) and all("terminated" in object_of(one, "state") for one in statuses))
 
-    @property
+    @cached_property
     def started(self) -> bool:
         """Whether a main container runs or has run."""
         states = [object_of(self.container(name), "state") for name in self.mains]

@@ -7,14 +7,15 @@ too old (410, normal after a restart of the API) or when the watch is broken. A 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
+import re
 from collections.abc import AsyncIterator
 
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore_backends.kubernetes.api import Api, ApiError, pods_path, query_of
+from flowcore_backends.kubernetes.connection import read
 
 _log = logging.getLogger("flowcore.kubernetes")
 
@@ -22,6 +23,11 @@ _PAGE = 500
 _LONGEST_LINE = 32 << 20
 _LONGEST_PAUSE = 10.0
 _EXPIRED = 410
+# The beginning of an event as API servers write it; metadata begins with the name, and the version stands in it before anything nested.
+_PLAIN = re.compile(
+    rb'\{"type":"(?:ADDED|MODIFIED|DELETED)","object":\{(?:"kind":"Pod","apiVersion":"v1"|"apiVersion":"v1","kind":"Pod"),"metadata":\{"name":"(?P<name>[a-z0-9.-]+)",'
+    rb'(?:"[A-Za-z]+":(?:"[^"\\]*"|\d+),){0,6}?"resourceVersion":"(?P<version>\d+)"'
+)
 _NEVER = frozenset({401, 403, 404})
 
 
@@ -35,6 +41,7 @@ class Followed:
         self.error: Exception | None = None
         self.created = False  # it is known to exist: a list without it means that it is gone
         self._changed = asyncio.Event()
+        self._changes = 0
 
     def show(self, pod: JsonObject, *, gone: bool = False) -> None:
         """Take the latest object."""
@@ -42,31 +49,49 @@ class Followed:
         if gone and known and metadata.get("uid") != known.get("uid"):
             return  # an earlier pod of this name
         self.pod, self.gone, self.created = pod, gone, True
-        self._changed.set()
+        self.poke()
+
+    def expect(self) -> None:
+        """It is known to exist, though nothing was seen of it yet."""
+        self.created = True
 
     def lose(self) -> None:
         """It is not there any more."""
         self.gone = True
-        self._changed.set()
+        self.poke()
 
     def fail(self, error: Exception) -> None:
         """It cannot be watched."""
         self.error = error
-        self._changed.set()
+        self.poke()
 
     def poke(self) -> None:
         """Wake whoever waits for a change."""
+        self._changes += 1
         self._changed.set()
 
     async def change(self, seconds: float | None = None) -> bool:
         """Wait until something changed since the last call, at most so long. Raises what made watching impossible."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
+        if not self._changed.is_set() and not await self._woken(seconds):
             return False
         self._changed.clear()
         if self.error is not None:
             raise self.error
+        return True
+
+    async def _woken(self, seconds: float | None) -> bool:
+        """Wait for a change; ``asyncio.wait_for`` would make a task each time."""
+        if seconds is None:
+            return await self._changed.wait()
+        before = self._changes
+        timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
+        if self._changes == before:
+            self._changed.clear()
+            return False
         return True
 
 
@@ -152,11 +177,18 @@ class PodWatch:
         began, useful = asyncio.get_running_loop().time(), False
         async with self._api.stream(pods_path(self._namespace), query=query, read_seconds=self._seconds + 30) as response:
             async for line in lines(response.content.iter_any()):
-                self._take(json.loads(line))
+                self._take(line)
                 useful = True
         return useful or asyncio.get_running_loop().time() - began > 1
 
-    def _take(self, event: JsonObject) -> None:
+    def _take(self, line: bytes) -> None:
+        known = _PLAIN.match(line)
+        if known is not None and known["name"].decode() not in self._followed:
+            self._version = known["version"].decode()  # of a pod that nobody waits for any more: not worth reading
+            return
+        event = read(line)
+        if not isinstance(event, dict):
+            raise TypeError("a line of a watch is no object")
         kind, pod = event.get("type"), object_of(event, "object")
         if kind == "ERROR":
             code = pod.get("code")

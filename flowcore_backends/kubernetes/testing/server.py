@@ -20,7 +20,6 @@ from flowcore_backends.kubernetes.testing.store import Event, Refused, Store, ma
 _PATH = re.compile(r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?(?:/(?P<rest>.*))?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_RULE = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
-_PIECE = 1700  # watches are cut anywhere
 
 
 @dataclass(slots=True)
@@ -42,10 +41,10 @@ class FakeKube:
 
     ``script(pattern, life)`` says what pods do whose name contains ``pattern``; others succeed at once. ``faults`` is a list to append to;
     ``forbidden`` holds ``verb resource`` pairs that are refused, ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are,
-    ``token`` what callers must know. While ``away``, nobody is answered.
+    ``token`` what callers must know. While ``away``, nobody is answered. Watches come in pieces of ``piece`` bytes, cut anywhere.
     """
 
-    def __init__(self, *, bookmark_every: float = 60.0, default: Life | None = None) -> None:
+    def __init__(self, *, bookmark_every: float = 60.0, default: Life | None = None, piece: int = 1700) -> None:
         self.store = Store()
         self.faults: list[Fault] = []
         self.forbidden: set[str] = set()
@@ -56,7 +55,7 @@ class FakeKube:
         self.requests: list[str] = []
         self.open_watches = self.most_watches = 0
         self.url = ""
-        self._bookmark_every = bookmark_every
+        self._bookmark_every, self._piece = bookmark_every, piece
         self._streams: dict[int, web.Request] = {}
         self.pods = PodTasks(self.store, default or ends())
         self._runner: web.AppRunner | None = None
@@ -264,14 +263,14 @@ class FakeKube:
         while loop.time() < ends_at:
             if at < self.store.oldest:
                 text = f"too old resource version: {at} ({self.store.oldest})"
-                await _send(answer, [{"type": "ERROR", "object": Refused(410, "Expired", text).body}])
+                await self._send(answer, [{"type": "ERROR", "object": Refused(410, "Expired", text).body}])
                 return
             waiter.clear()
             selected = self._since(at, resource, namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""))
             at = max(at, self.store.version)
-            await _send(answer, selected)
+            await self._send(answer, selected)
             if loop.time() >= bookmark_at and "allowWatchBookmarks" in query:
-                await _send(answer, [{"type": "BOOKMARK", "object": _bookmark(resource, at)}])
+                await self._send(answer, [{"type": "BOOKMARK", "object": _bookmark(resource, at)}])
                 bookmark_at = loop.time() + self._bookmark_every
             if self.store.version > at:
                 continue
@@ -279,6 +278,11 @@ class FakeKube:
                 await asyncio.wait_for(waiter.wait(), max(0.0, min(ends_at, bookmark_at) - loop.time()))
             except TimeoutError:
                 continue
+
+    async def _send(self, answer: web.StreamResponse, events: list[JsonObject]) -> None:
+        data = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
+        for start in range(0, len(data), self._piece):
+            await answer.write(data[start : start + self._piece])
 
     def _since(self, at: int, resource: str, namespace: str, labels: str, fields: str) -> list[JsonObject]:
         events: list[Event] = []
@@ -327,12 +331,6 @@ def _told(event: Event, labels: str, fields: str) -> JsonObject | None:
 
 def _bookmark(resource: str, version: int) -> JsonObject:
     return {"kind": kind_of(resource), "apiVersion": "v1", "metadata": {"resourceVersion": str(version)}}
-
-
-async def _send(answer: web.StreamResponse, events: list[JsonObject]) -> None:
-    data = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
-    for start in range(0, len(data), _PIECE):
-        await answer.write(data[start : start + _PIECE])
 
 
 async def _body(request: web.Request) -> Json:

@@ -208,7 +208,8 @@ class Store:
     def _put(self, kind: str, resource: str, namespace: str, name: str, made: JsonObject) -> None:
         before = self.objects.get((resource, namespace, name))
         self.version += 1
-        made["metadata"] = {**object_of(made, "metadata"), "resourceVersion": str(self.version)}
+        metadata = {**object_of(made, "metadata"), "resourceVersion": str(self.version)}
+        made["metadata"] = {**{key: metadata[key] for key in _FIRST if key in metadata}, **metadata}
         self.objects[(resource, namespace, name)] = made
         self.uids.add((namespace, text_of(object_of(made, "metadata"), "uid")))
         self._tell(Event(self.version, kind, resource, namespace, made, _labels(before) if before is not None else None))
@@ -238,6 +239,7 @@ class Store:
             waiter.set()
 
 
+_FIRST = ("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp")  # as API servers write them
 _FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion")
 
 
