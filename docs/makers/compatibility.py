@@ -36,7 +36,9 @@ ODD = """
 
 A workflow that ended early may hold nodes that still say Running: a Retry node whose attempt was cut short by `failFast`, or a step group after a daemon died.
 A daemon that runs a script shows `Failed` with exit code 143 after its scope has ended it; one that runs a container shows `Succeeded`.
-A hook that finds no free place under `parallelism` is an error and does not wait.
+A hook that finds no free place under `parallelism` is an error and does not wait, also one that runs already when the last place is taken.
+A retried node that ends while one of its hooks, or something else beneath it, still runs is attempted once more, though nothing waits for that attempt.
+A hook that is itself retried counts as the last attempt of the retried node it belongs to: the node ends as the hook does.
 
 ## Not compared
 
