@@ -198,12 +198,7 @@ class Store:
     def _owned(self, made: JsonObject, namespace: str) -> bool:
         """Whether the owners of an object exist: the garbage collector removes what has an owner that does not."""
         owners = objects_of(object_of(made, "metadata"), "ownerReferences")
-        uids = (
-            {object_of(one, "metadata").get("uid") for (_, place, _), one in self.objects.items() if place == namespace}
-            if owners
-            else set()
-        )
-        return not owners or any(owner.get("uid") in uids for owner in owners)
+        return not owners or any((namespace, text_of(owner, "uid")) in self.uids for owner in owners)
 
     def _put(self, kind: str, resource: str, namespace: str, name: str, made: JsonObject) -> None:
         before = self.objects.get((resource, namespace, name))
