@@ -185,8 +185,14 @@ def node_id(workflow: str, name: str) -> NodeId:
     return NodeId(workflow if name == workflow else f"{workflow}-{fnv1a(name)}")
 
 
+POD_NAME_FORMAT = "workflows.argoproj.io/pod-name-format"  # the annotation that says by which version pods are named
 _POD_NAME_LIMIT = 253
 _HASH_LENGTH = 10
+
+
+def pod_name_version(run: RunRow) -> str:
+    """The version by which the pods of a run that has begun are named."""
+    return (run.annotations or {}).get(POD_NAME_FORMAT) or "v2"
 
 
 def pod_name(workflow: str, name: str, template: str, *, version: str = "v2") -> str:

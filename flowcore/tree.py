@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flowcore.jsontypes import text_of
-from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, pod_name
+from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, pod_name, pod_name_version
 
 HEADINGS = ("STEP", "TEMPLATE", "PODNAME", "DURATION", "MESSAGE")
 ICONS = {
@@ -167,7 +167,7 @@ def _line(run: RunRow, prefix: str, node: Node, now: datetime | None) -> TreeLin
         icon=WAITING_ICON if waiting else ICONS[node.phase],
         label=one_line(node.display_name),
         template=one_line(f"{text_of(reference, 'name')}/{template}" if reference else template),
-        pod=pod_name(run.name, node.name, template) if is_pod else "",
+        pod=pod_name(run.name, node.name, template, version=pod_name_version(run)) if is_pod else "",
         duration=short_duration(ended - node.started_at) if is_pod and node.started_at and ended else "",
         message=one_line(node.message or _progress(node)),
         node=node,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flowcore.nodes import Node, NodeId, RunRow, pod_name
+from flowcore.nodes import Node, NodeId, RunRow, pod_name, pod_name_version
 from flowcore.ports import Logged
 
 # The colours of argo logs, by the sum of the name's characters.
@@ -33,7 +33,7 @@ def colour_of(name: str) -> str:
 
 def _pod_of(node: Node, run: RunRow) -> str:
     template = (node.template_ref or {}).get("template") or node.template_name
-    return pod_name(run.name, node.name, str(template))
+    return pod_name(run.name, node.name, str(template), version=pod_name_version(run))
 
 
 __all__ = ["colour_of", "prefixed", "source_of"]

@@ -18,7 +18,7 @@ from flowcore.engine.turn import Turn
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.scope import Scope, Value
-from flowcore.nodes import Node, NodeType, Phase, node_id, pod_name
+from flowcore.nodes import Node, NodeType, Phase, node_id, pod_name, pod_name_version
 from flowcore.plan.arguments import Processed, process, substitute_template
 from flowcore.plan.templates import Base, Entry, TemplateNotFound
 
@@ -177,7 +177,7 @@ def base_scope(turn: Turn, entry: Entry) -> Scope:
 
 def name_of_pod(turn: Turn, node_name: str, entry: Entry) -> str:
     """The name of the pod of the node ``node_name``."""
-    name = pod_name(turn.run.name, node_name, entry.name, version=turn.plan.options.pod_name_version)
+    name = pod_name(turn.run.name, node_name, entry.name, version=pod_name_version(turn.run))
     return name + turn.id_of(node_name).removeprefix(node_id(turn.run.name, node_name))
 
 

@@ -20,7 +20,7 @@ from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.argo_functions import ARGO_FUNCTIONS
 from flowcore.language.expressions import compile_expression
 from flowcore.language.tags import substitute
-from flowcore.nodes import Node, NodeType, Phase, Shutdown, WorkflowPhase, pod_name
+from flowcore.nodes import POD_NAME_FORMAT, Node, NodeType, Phase, Shutdown, WorkflowPhase, pod_name, pod_name_version
 from flowcore.plan.locking import locks_of
 from flowcore.plan.scopes import failures_text, global_artifacts, global_parameters, global_variables, scope_with
 from flowcore.plan.templates import Holder
@@ -77,7 +77,9 @@ def start(turn: Turn) -> None:
 
 def begin_running(turn: Turn) -> None:
     """The run is Running from now on."""
-    turn.update_run(replace(turn.run, phase=WorkflowPhase.RUNNING, message="", started_at=turn.run.started_at or turn.now))
+    annotations = {POD_NAME_FORMAT: turn.plan.options.pod_name_version, **(turn.run.annotations or {})}
+    started = turn.run.started_at or turn.now
+    turn.update_run(replace(turn.run, phase=WorkflowPhase.RUNNING, message="", started_at=started, annotations=annotations))
     deadline = times.run_deadline(turn)
     if deadline is not None:
         turn.commands.append(Wake(None, deadline))
@@ -212,8 +214,10 @@ def _note_failures(turn: Turn) -> None:
     if not turn.plan.mentions("workflow.failures"):
         return
     failed = [node for node in turn.state.nodes.values() if node.phase.failed_or_error]
+    version = pod_name_version(turn.run)
     names = {
-        node.id: pod_name(turn.run.name, node.name, node.template_name or text_of(node.template_ref or {}, "template")) for node in failed
+        node.id: pod_name(turn.run.name, node.name, node.template_name or text_of(node.template_ref or {}, "template"), version=version)
+        for node in failed
     }
     turn.state.current.set("workflow.failures", failures_text(failed, names))
 

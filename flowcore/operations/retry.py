@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flowcore.errors import UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
-from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, Shutdown, WorkflowPhase, pod_name
+from flowcore.nodes import Node, NodeId, NodeType, Phase, RunRow, Shutdown, WorkflowPhase, pod_name, pod_name_version
 from flowcore.operations.documents import END_LABELS, with_parameters, without_end
 from flowcore.operations.graph import EXECUTED, GROUPS, Graph
 from flowcore.operations.selecting import selected
@@ -51,7 +51,7 @@ def retry(
     if restart_successful and selector and not chosen:
         raise UsageError(f"no node of run {run.name} matches {selector!r}")
     rows, gone = restarted(graph, [row.id for row in chosen], now=now, reexpand=bool(parameters))
-    pods = tuple(_pod(run.name, row) for row in nodes if row.id in gone and row.type is NodeType.POD)
+    pods = tuple(_pod(run, row) for row in nodes if row.id in gone and row.type is NodeType.POD)
     return Retried(reopened(run, now), rows, with_parameters(without_end(manifest), parameters or {}), pods)
 
 
@@ -180,8 +180,9 @@ def reopened(run: RunRow, now: datetime) -> RunRow:
     )
 
 
-def _pod(run: str, row: Node) -> str:
-    return pod_name(run, row.name, text_of(object_of({"ref": row.template_ref}, "ref"), "template") or row.template_name)
+def _pod(run: RunRow, row: Node) -> str:
+    template = text_of(object_of({"ref": row.template_ref}, "ref"), "template") or row.template_name
+    return pod_name(run.name, row.name, template, version=pod_name_version(run))
 
 
 __all__ = ["Retried", "reopened", "restarted", "retry"]

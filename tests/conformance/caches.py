@@ -26,10 +26,10 @@ class Caches:
         if text is None:
             return Recalled(asked.node, hit=False)
         try:
-            entry = json.loads(text)
-        except ValueError as error:
+            entry = {key.lower(): value for key, value in json.loads(text).items()}  # as Go reads it
+        except (ValueError, AttributeError) as error:
             return Recalled(asked.node, hit=False, error=f"malformed cache entry: could not unmarshal JSON; unable to parse: {error}")
-        created = entry.get("creationTimestamp")
+        created = entry.get("creationtimestamp")
         if asked.max_age is not None and created and now - read_time(created) > asked.max_age:
             return Recalled(asked.node, hit=False)
         return Recalled(asked.node, hit=True, outputs=entry.get("outputs"))

@@ -8,6 +8,14 @@ from typing import Any
 _BUCKET = "bucket: my-bucket\nendpoint: minio:9000\ninsecure: true\n"
 _S3 = "s3:\n" + "".join(f"  {line}\n" for line in _BUCKET.splitlines())
 ARTIFACT_DRIVERS = ("test",)
+POWERLESS_ACCOUNTS = ("github.com",)  # service accounts with which no pod can report what it did
+WORKFLOW_DEFAULTS: dict[str, Any] = {
+    "spec": {
+        "activeDeadlineSeconds": 300,
+        "podSpecPatch": "terminationGracePeriodSeconds: 10\n",
+        "workflowMetadata": {"labels": {"default-label": "thisLabelIsFromWorkflowDefaults"}},
+    }
+}
 
 
 def cluster_documents() -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from flowcore.engine.messages import (
     Event,
     Finished,
     Opened,
+    Outcome,
     Progressed,
     Ready,
     ShutdownRequested,
@@ -27,8 +28,8 @@ from flowcore.errors import InvalidWorkflow
 from flowcore.nodes import NodeId, NodeType, Phase, Shutdown
 from tests.conformance.answers import part
 from tests.conformance.containers import Work, shared_containers
-from tests.conformance.driving import Drive, World, open_run
-from tests.conformance.fixtures import ARTIFACT_DRIVERS
+from tests.conformance.driving import REPOSITORY, Drive, World, open_run
+from tests.conformance.fixtures import ARTIFACT_DRIVERS, POWERLESS_ACCOUNTS, WORKFLOW_DEFAULTS
 from tests.conformance.outcomes import Rules, killed, outcome_of
 from tests.conformance.podviews import AGENT_TYPES, pod_of
 
@@ -36,6 +37,11 @@ SECOND = timedelta(seconds=1)
 LONGEST = timedelta(hours=12)
 _ARCHITECTURES = ("amd64", "arm64")
 _SYSTEMS = ("linux", "windows")
+CONFIGURATION: dict[str, Any] = {  # of the cluster's controller
+    "artifact_drivers": frozenset(ARTIFACT_DRIVERS),
+    "artifact_repository": {**REPOSITORY, "archiveLogs": True},
+    "workflow_defaults": WORKFLOW_DEFAULTS,
+}
 MACHINES = {  # the labels of the cluster's machines
     "kubernetes.io/arch": _ARCHITECTURES,
     "kubernetes.io/os": _SYSTEMS,
@@ -56,7 +62,7 @@ class LiveRun:
         self.wakes: dict[NodeId | None, datetime] = {}
         self.drive: Drive | None = None
         try:
-            self.drive = open_run(document, cluster.world, artifact_drivers=frozenset(ARTIFACT_DRIVERS), one_pass=False, **options)
+            self.drive = open_run(document, cluster.world, one_pass=False, **CONFIGURATION, **options)
         except InvalidWorkflow as error:
             self.refusal = error.problems[0].message
         else:
@@ -130,6 +136,8 @@ class LiveRun:
         if invocation.node_type in AGENT_TYPES:
             return Work(outcome_of(invocation, Rules(())))
         assert self.drive is not None
+        if (invocation.body.get("serviceAccountName") or self.drive.engine.plan.spec.get("serviceAccountName")) in POWERLESS_ACCOUNTS:
+            return Work(Outcome(phase=Phase.ERROR, message="wait: Error (exit code 64): its results cannot be reported: forbidden"))
         work = shared_containers().run(invocation, self.cluster.world.catalog, self.drive.engine.plan.spec)
         if invocation.daemon and work.outcome is not None and work.outcome.phase is Phase.SUCCEEDED:
             work.outcome = None  # the stand-in for a server ends at once; the server would not

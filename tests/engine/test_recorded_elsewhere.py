@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from flowcore.engine.engine import Engine
-from flowcore.engine.messages import Opened, Wake, Woken
+from flowcore.engine.messages import Opened, Start, Wake, Woken
 from flowcore.nodes import node_id
 from flowcore.operations import import_run
-from flowcore.plan.plan import compile_plan
+from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.status import workflow_with_status
 from tests.engine.scene import START, Scene
 
@@ -95,3 +95,12 @@ def test_a_stored_spec_without_entrypoint_gets_the_workflows_own() -> None:
     }
     spec: Any = import_run(document).manifest["spec"]
     assert (spec["entrypoint"], [template["name"] for template in spec["templates"]]) == ("main", ["main"])
+
+
+def test_pods_keep_the_names_that_their_run_was_begun_with() -> None:
+    scene = Scene("templates:\n- name: main\n  steps: [[{name: a, template: leaf}]]\n", options=PlanOptions(pod_name_version="v1"))
+    node = node_id("wf", "wf[0].a")
+    assert scene.invocation("[0].a").pod_name == node
+    assert scene.run.annotations == {"workflows.argoproj.io/pod-name-format": "v1"}
+    reaction = engine_over(document_of(scene)).handle([Opened()], START)
+    assert [command.invocation.pod_name for command in reaction.commands if isinstance(command, Start)] == [node]
