@@ -59,6 +59,8 @@ def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
     for line in commands(page):
         shown, _, target = line.partition(" > ")
         words = [name for word in shlex.split(shown)[1:] for name in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+        if any(word.endswith(".yaml") and not Path(word).exists() for word in words):
+            continue  # a file of the reader's own
         answer = CliRunner().invoke(app, words, catch_exceptions=False)
         assert answer.exit_code in DOUBTFUL.get(words[0], {0}), f"{line}\n{answer.output}"
         if target:

@@ -16,6 +16,7 @@ from flowcore.cli.execution import Order, carry_on, carry_out
 from flowcore.cli.inputs import saved_workflow
 from flowcore.cli.operating import with_runs
 from flowcore.cli.output import Output, write
+from flowcore.cli.panels import arrange
 from flowcore.cli.problems import exits_cleanly
 from flowcore.cli.stored_runs import shown
 from flowcore.cli.summary import described
@@ -24,14 +25,14 @@ from flowcore.status import rows_from_status
 
 app = typer.Typer(
     name="flowcore",
-    help="Run, check and look at Argo workflows on this machine.",
+    help="Run, check and look at Argo workflows on this machine. Begin with `flowcore run FILE`; `flowcore COMMAND --help` tells more of each command.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")]
 Templates = Annotated[
     list[Path] | None, typer.Option("--template", metavar="PATH", help="A file or folder of shared templates; may be repeated.")
 ]
@@ -48,16 +49,20 @@ Strict = Annotated[bool, typer.Option("--strict", help="Take warnings about docu
 @app.command()
 @exits_cleanly
 def run(
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow.")
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow; may be repeated.")
     ] = None,
     parameter_file: Annotated[
         str | None, typer.Option("--parameter-file", "-f", metavar="FILE", help="A mapping of parameters, YAML or JSON.")
     ] = None,
     entrypoint: Annotated[str | None, typer.Option(metavar="TEMPLATE", help="Begin with this template.")] = None,
     backend: Annotated[
-        str, typer.Option(metavar="NAME", help="What runs the leaves: auto, local, fake, or another installed one.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the leaves: local (processes), fake (nothing, in virtual time), docker, kubernetes, or auto: docker where an engine answers, else local.",
+        ),
     ] = "auto",
     backend_option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend, such as allow-shared-paths=true.")
@@ -75,7 +80,9 @@ def run(
     seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Make names, ids and chance repeat.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
-    stubs: Annotated[Path | None, typer.Option(metavar="FILE", help="What the fake backend answers.")] = None,
+    stubs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --backend fake: a YAML file that says what each leaf answers.")
+    ] = None,
     semantics: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Follow the rules of this version of Argo, such as 3.6 or 3.7.10.")
     ] = None,
@@ -166,5 +173,6 @@ serving.install(app)
 shared_documents.install(app)
 
 register(app)
+arrange(app)
 
 __all__ = ["app"]

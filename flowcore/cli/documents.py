@@ -24,7 +24,7 @@ from flowcore.lint import Format
 from flowcore.lint.converting import Delimiters
 from flowcore.plan.semantics import LATEST
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files, or folders; - is standard input.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON files, or folders; - is standard input.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A YAML or JSON file; - is standard input.")]
 Templates = Annotated[
     list[Path] | None, typer.Option("--template", metavar="PATH", help="A file or folder of shared templates; may be repeated.")

@@ -22,15 +22,17 @@ from flowcore.stores import open_store
 
 T = TypeVar("T")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A run: its name, its id, the beginning of either, or @latest.")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Runs: names, ids, beginnings of either, or @latest.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Runs: names, ids, beginnings of either, or @latest.")]
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help="Where runs are recorded: sqlite:///FILE or postgresql://... Also FLOWCORE_STORE."),
 ]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Only in this namespace.")]
-Parameter = Annotated[list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow.")]
+Parameter = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow; may be repeated.")
+]
 Selector = Annotated[str, typer.Option("--node-field-selector", metavar="FIELD=VALUE", help="Nodes, such as displayName=approve.")]
-Format = Annotated[Output | None, typer.Option("--output", "-o", help="Print documents instead.")]
+Format = Annotated[Output | None, typer.Option("--output", "-o", help="Print it in this form instead.")]
 
 
 def with_runs(store: str | None, act: Callable[[Runs], Awaitable[T]]) -> T:
@@ -49,7 +51,7 @@ def with_runs(store: str | None, act: Callable[[Runs], Awaitable[T]]) -> T:
 
 
 def submit(
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="KIND/NAME", help="Submit a template of the store, such as workflowtemplate/build.")
     ] = None,
@@ -177,7 +179,7 @@ def retry(
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
-    """Have ended runs go on from where they failed, when somebody drives them: `flowcore serve`, or `flowcore run --continue`."""
+    """Have ended runs go on from where they failed. That happens when somebody drives them: `flowcore serve`, or `flowcore run --continue NAME`."""
     values = parameters_of(parameter or (), None)
 
     async def act(runs: Runs) -> None:
@@ -231,7 +233,7 @@ def fork(
 
 
 def delete(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Runs.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs.")] = None,
     completed: Annotated[bool, typer.Option("--completed", help="All runs that have ended.")] = False,
     namespace: Namespace = None,
     store: StoreUrl = None,

@@ -20,8 +20,8 @@ from flowcore.service import Runs
 from flowcore.service.cron import active_of, backfill_times, child_of, last_scheduled, name_of, next_time
 from flowcore.service.documents import put_shared
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files; - is standard input.")]
-Name = Annotated[str, typer.Argument(metavar="NAME")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the document.")]
 _TEMPLATES = ("WorkflowTemplate", "ClusterWorkflowTemplate", "ConfigMap", "Secret", "WorkflowEventBinding")
 _CRON = ("CronWorkflow",)
 
