@@ -49,6 +49,29 @@ def test_conditions(when: str, value: str, rules: list[str]) -> None:
     assert [rule for rule, _ in told(STEP.format(when=when, value=value) + leaf("b"))] == rules
 
 
+DEFAULTS = "spec:\n  entrypoint: m\n  arguments: {{parameters: [{{name: x, value: oops now}}]}}\n  templates:\n  - name: m\n    steps: [[{{name: a, template: b, {call}}}]]\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "rule"),
+    [
+        ('when: "{{workflow.parameters.x}} == true"', "unquoted-when"),
+        ('when: "{{workflow.parameters.x}} > 5"', "unquoted-when"),
+        ('withParam: "{{workflow.parameters.x}}"', "loop"),
+        ('withSequence: {count: "{{workflow.parameters.x}}"}', "limit"),
+    ],
+)
+@pytest.mark.parametrize(("kind", "severity"), [("Workflow", "error"), ("WorkflowTemplate", "warning")])
+def test_a_default_that_breaks_something_is_no_error_where_others_give_the_values(kind: str, severity: str, call: str, rule: str) -> None:
+    (document,) = load_documents(HEAD.replace("Workflow", kind) + DEFAULTS.format(call=call) + leaf("b"))
+    assert [(problem.rule, problem.severity) for problem in lint_document(document)] == [(rule, severity)]
+
+
+def test_what_has_no_value_to_wait_for_is_an_error_in_shared_templates_too() -> None:
+    (document,) = load_documents(HEAD.replace("Workflow", "WorkflowTemplate") + DEFAULTS.format(call="withParam: '{}'") + leaf("b"))
+    assert ("loop", "error") in [(problem.rule, problem.severity) for problem in lint_document(document)]
+
+
 def test_templates_that_nothing_uses() -> None:
     spec = "spec:\n  entrypoint: m\n  onExit: e\n  templates:\n" + leaf("m") + leaf("e") + leaf("idle")
     assert told(spec) == [("unused-template", 12)]
