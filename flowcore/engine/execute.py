@@ -55,11 +55,11 @@ class Executing:
             if node is None:
                 return self._begin(turn, call, None)
             frame = turn.state.frames.get(node.id)
-            if frame is not None:
-                if limits.workflow_is_full(turn):
-                    raise NotNow
-                return self.go_on(turn, frame, node)
-            return self.take_up(turn, call, node) if node.id in turn.state.unopened else node
+            if frame is None and node.id in turn.state.unopened:
+                return self.take_up(turn, call, node)
+            if limits.workflow_is_full(turn):
+                raise NotNow
+            return node if frame is None else self.go_on(turn, frame, node)
         finally:
             turn.depth -= 1
 

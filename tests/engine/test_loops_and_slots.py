@@ -27,3 +27,23 @@ def test_a_loop_of_a_dag_is_not_over_before_its_last_item_found_a_slot() -> None
     assert scene.under_way() == [".a(1:2).x"]
     scene.succeed(".a(1:2).x", ".a(1:2).onExit", ".a.onExit", ".b")
     assert scene.phase == "Succeeded"
+
+
+def test_a_hook_that_runs_when_the_last_slot_is_taken_is_an_error() -> None:
+    """Argo asks for a slot whenever it looks at a hook, not only when it starts one."""
+    scene = Scene(
+        """
+        parallelism: 3
+        templates:
+        - name: main
+          dag:
+            tasks:
+            - {name: a, template: leaf, hooks: {h: {template: leaf, expression: tasks.a.status == "Running"}}}
+            - {name: b, template: leaf}
+            - {name: c, template: leaf, depends: b, withItems: [1, 2]}
+        """
+    )
+    scene.begin(".a")
+    assert scene.under_way() == [".a", ".b", ".a.hooks.h"]
+    scene.succeed(".b")
+    assert scene.node("wf").message == "Max parallelism reached"
