@@ -16,8 +16,17 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"^\$ (flowcore .*?)(?:\s{2,}# .*)?$", re.MULTILINE)
-# What is no business of this process: an engine of containers, another program at the end of a pipe.
-ELSEWHERE = ("--backend docker", "cleanup", "| dot")
+# What is no business of this process: engines of containers, clusters, servers, another program at the end of a pipe.
+ELSEWHERE = (
+    "--backend docker",
+    "--backend kubernetes",
+    "--store postgresql",
+    "cleanup",
+    "flowcore serve",
+    "flowcore watch",
+    "flowcore wait",
+    " | ",
+)
 # Where a command says what is wrong, by its exit status.
 DOUBTFUL = {"compat": {0, 1}}
 STUBS = (ROOT / "docs" / "command-line.md").read_text().partition("```yaml\n# stubs.yaml\n")[2].partition("```")[0]

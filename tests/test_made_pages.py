@@ -39,7 +39,7 @@ def test_what_is_said_of_compatibility_is_shown_somewhere_and_speaks_of_fields_t
 def test_the_page_of_commands_can_be_made() -> None:
     pytest.importorskip("typer")
     page = maker("commands").page()
-    assert "| `-p`, `--parameter NAME=VALUE` | A parameter of the workflow. May be repeated. |" in page
+    assert "| `-p`, `--parameter NAME=VALUE` | A parameter of the workflow; may be repeated. |" in page
     assert "## flowcore cron backfill" in page
 
 
