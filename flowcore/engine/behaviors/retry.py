@@ -231,10 +231,10 @@ def _last_retry(previous: Node, default_code: str) -> dict[str, str]:
 
 
 def _seconds(node: Node) -> str:
+    """How long a node took, in whole seconds: Argo keeps times to the second, and ``asInt(lastRetry.duration)`` takes no fractions."""
     if node.started_at is None or node.finished_at is None:
         return "0"
-    seconds = (node.finished_at - node.started_at).total_seconds()
-    return str(int(seconds)) if seconds == int(seconds) else repr(seconds)
+    return str(int((node.finished_at.replace(microsecond=0) - node.started_at.replace(microsecond=0)).total_seconds()))
 
 
 def _may_continue(expression: str, attempts: list[Node]) -> bool:
