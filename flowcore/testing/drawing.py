@@ -18,7 +18,7 @@ def drawn(result: RunResult) -> str:
         verdict += f", {result.message}"
     if result.duration:
         verdict += f" (after {short_duration(result.duration)})"
-    return f"{verdict}\n\n{tree(result)}"
+    return f"{verdict}\n\n{tree(result)}".replace(": write fake.when(", ": write flow.when(")  # the fake executor's words, to a flow's user
 
 
 def tree(result: RunResult) -> str:

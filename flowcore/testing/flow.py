@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 
 from flowcore.artifacts.memory import MemoryArtifacts
 from flowcore.catalogs import MemoryCatalog
 from flowcore.clocks import VirtualClock
-from flowcore.errors import InvalidWorkflow, UsageError
+from flowcore.errors import FlowError, InvalidWorkflow, UsageError
 from flowcore.executors import executor_class
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import Document, load_documents
@@ -30,6 +30,8 @@ from flowcore.testing.facts import Fact, InputPattern, Pattern, ScriptedExecutor
 from flowcore.testing.sources import Loaded, Source, read_source, sort_documents
 
 __tracebackhide__ = True  # what a run raises is shown where the test began it
+
+_Told: TypeAlias = FlowResult | AssertionError | FlowError
 
 
 class Flow:
@@ -143,7 +145,11 @@ class Flow:
         if source is not None:
             self.load(source)
         work = partial(self.run_async, parameters=parameters, executor=executor, **given)
-        return _outside_of_loops(lambda: anyio.run(work))
+        told = _outside_of_loops(lambda: anyio.run(_told, work))
+        if isinstance(told, Exception):
+            __tracebackhide__ = True  # what a test's author has to see is the line of his test
+            raise told.with_traceback(None) from None
+        return told
 
     async def run_async(
         self,
@@ -221,13 +227,19 @@ class Flow:
         return self._loaded.workflow.json
 
 
-def _outside_of_loops(work: Callable[[], FlowResult]) -> FlowResult:
-    """Do ``work``, which makes an event loop; in a thread of its own where this one has a loop that runs."""
+async def _told(work: Callable[[], Awaitable[FlowResult]]) -> _Told:
+    """The result, or what is wrong with the test or its workflow, as a value: raised here it would drag the event loop into what pytest shows."""
     try:
-        anyio.get_cancelled_exc_class()
-    except RuntimeError:
+        return await work()
+    except (AssertionError, FlowError) as error:
+        return error
+
+
+def _outside_of_loops(work: Callable[[], _Told]) -> _Told:
+    """Do ``work``, which makes an event loop; in a thread of its own where this one has a loop that runs."""
+    if not _in_a_loop():
         return work()
-    answers: list[FlowResult] = []
+    answers: list[_Told] = []
     errors: list[BaseException] = []
 
     def attempt() -> None:
@@ -242,6 +254,14 @@ def _outside_of_loops(work: Callable[[], FlowResult]) -> FlowResult:
     if errors:
         raise errors[0]
     return answers[0]
+
+
+def _in_a_loop() -> bool:
+    try:
+        anyio.get_cancelled_exc_class()
+    except RuntimeError:
+        return False
+    return True
 
 
 __all__ = ["Flow"]
