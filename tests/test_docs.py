@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flowcore_backends.fake import FakeExecutor
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>\w+) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
+OPTIONAL = re.compile(r"^(?:from|import) (hera|opentelemetry|psycopg)\b", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -33,11 +35,17 @@ def blocks(*, language: str, mark: str | None = None) -> list[Any]:
 
 
 @pytest.mark.parametrize("code", blocks(language="python", mark="run"))
-def test_code_that_is_marked_runs(code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it stands, from the root of the checkout; test functions that it defines pass."""
-    monkeypatch.chdir(ROOT)
-    names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(code, "page", "exec", dont_inherit=True), names)
+def test_code_that_is_marked_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, in a folder with the examples and a workflow.yaml; test functions that it defines pass."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    shutil.copy(ROOT / "docs" / "examples" / "hello.yaml", "workflow.yaml")
+    for package in OPTIONAL.findall(code):
+        pytest.importorskip(package)
+    file = tmp_path / "page.py"
+    file.write_text(code)  # some programs read their own source
+    names: dict[str, Any] = {"__name__": "page", "__file__": str(file)}
+    exec(compile(code, str(file), "exec", dont_inherit=True), names)
     for name, value in names.items():
         if name.startswith("test_"):
             answer = value()
