@@ -153,9 +153,10 @@ def cleanup(
     backend: Annotated[str, typer.Option(metavar="NAME", help="The backend whose leftovers are meant.")] = "docker",
     older_than: Annotated[str, typer.Option(metavar="DURATION", help="Leave younger things alone, for instance 1h.")] = "0s",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also what recorded runs left that could be continued.")] = False,
 ) -> int:
     """Remove what runs left behind that nobody looks after any more."""
-    for leftover in remove_leftovers(backend, older_than=older_than, dry_run=dry_run):
+    for leftover in remove_leftovers(backend, older_than=older_than, dry_run=dry_run, unfinished=unfinished):
         typer.echo(f"{'would remove' if dry_run else 'removed'} {leftover}")
     return 0
 

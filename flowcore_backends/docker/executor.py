@@ -6,7 +6,7 @@ import asyncio
 import logging
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ArtifactError, ExecutorError, FlowError, Problem, TransientExecutorError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.language.quantities import parse_duration
-from flowcore.nodes import Phase
+from flowcore.nodes import Phase, WorkflowPhase
 from flowcore.ports import Catalog, Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.docker import labels
@@ -94,9 +94,9 @@ class DockerExecutor:
         return anyio.run(engine_answers)
 
     @staticmethod
-    async def cleanup(*, dry_run: bool = False, older_than: timedelta = timedelta(0)) -> list[Leftover]:
-        """Remove what dead runs left at the engine; see ``leftovers.py``."""
-        return await cleanup(dry_run=dry_run, older_than=older_than)
+    async def cleanup(*, dry_run: bool = False, older_than: timedelta = timedelta(0), keep: Collection[str] = ()) -> list[Leftover]:
+        """Remove what dead runs left at the engine, but for those whose uids are in ``keep``; see ``leftovers.py``."""
+        return await cleanup(dry_run=dry_run, older_than=older_than, keep=keep)
 
     def check(self, manifest: JsonObject, catalog: Catalog) -> list[Problem]:
         """What Docker, with these options, cannot do of a document. No engine is asked."""
@@ -143,7 +143,7 @@ class DockerExecutor:
                     around = await self._surroundings(api)
                     around.images.forget_run(context.uid)
                     if not self.options.keep_containers:
-                        await self._remove_all(api, state, _strategy(context), around)
+                        await self._remove_all(api, state, context, around)
         except ExecutorError as error:
             _log.warning("run %s left something behind, which flowcore cleanup removes: %s", context.name, error)
         finally:
@@ -172,7 +172,8 @@ class DockerExecutor:
         if outcome.phase is not Phase.SUCCEEDED:
             state.failed.add(invocation.pod_name)
         strategy = _strategy(context)
-        if strategy == "OnPodCompletion" or (strategy == "OnPodSuccess" and outcome.phase is Phase.SUCCEEDED):
+        goes = strategy == "OnPodCompletion" or (strategy == "OnPodSuccess" and outcome.phase is Phase.SUCCEEDED)
+        if goes and _selected(invocation, context):
             state.due.append((anyio.current_time() + _delay(context).total_seconds(), invocation.pod_name))
 
     # --- removing -------------------------------------------------------------------------------------------------------------------
@@ -183,8 +184,13 @@ class DockerExecutor:
             _, pod = state.due.popleft()
             await remove_objects(api, labels.label_filters(run=state.objects.uid, pod=pod), around.starts)
 
-    async def _remove_all(self, api: Api, state: _RunState, strategy: str, around: Surroundings) -> None:
-        kept = state.failed if strategy in ("OnPodSuccess", "OnWorkflowSuccess") else set[str]()
+    async def _remove_all(self, api: Api, state: _RunState, context: RunContext, around: Surroundings) -> None:
+        strategy, kept = _strategy(context), set[str]()
+        succeeded = context.phase is WorkflowPhase.SUCCEEDED if context.phase is not None else not state.failed
+        if strategy == "OnWorkflowSuccess" and not succeeded:
+            return  # all of it stays to be looked at, until cleanup
+        if strategy == "OnPodSuccess":
+            kept = state.failed
         await remove_objects(api, labels.label_filters(run=state.objects.uid), around.starts, kept)
         await state.objects.remove(api)
 
@@ -264,6 +270,14 @@ async def engine_answers(host: str | None = None) -> bool:
 def _strategy(context: RunContext) -> str:
     """When pods are removed; the run's end at the latest, unless they failed and the strategy asks for success."""
     return text_of(object_of(context.spec, "podGC"), "strategy")
+
+
+def _selected(invocation: Invocation, context: RunContext) -> bool:
+    """Whether ``podGC`` is about this pod."""
+    selector = object_of(object_of(context.spec, "podGC"), "labelSelector")
+    shared, own = object_of(context.spec, "podMetadata"), object_of(invocation.body, "metadata")
+    labels_of_pod = {key: str(value) for key, value in {**object_of(shared, "labels"), **object_of(own, "labels")}.items()}
+    return all(labels_of_pod.get(key) == str(value) for key, value in object_of(selector, "matchLabels").items())
 
 
 def _delay(context: RunContext) -> timedelta:

@@ -55,7 +55,7 @@ class Surroundings:
     machine: Machine
     architecture: str
     starts: anyio.CapacityLimiter
-    host: str = field(default_factory=platform.node)
+    host: str = field(default_factory=lambda: platform.node())
 
 
 async def earlier_containers(api: Api, invocation: Invocation, mains: Sequence[str]) -> dict[str, JsonObject]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 import flowcore
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject
-from flowcore.nodes import Phase, WorkflowPhase
+from flowcore.nodes import Phase, RunRow, WorkflowPhase
 from flowcore.ports import Started
 from flowcore_backends.docker import DockerExecutor, cleanup, engine_answers
 from tests.backends.contract import Play, until
@@ -24,6 +26,14 @@ from tests.backends.docker.scene import DockerPlay, docker, inspect, scene
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A name of this machine that no other test has: cleaning up leaves alone what others made on the same engine."""
+    name = f"machine-{tmp_path.parent.name}-{tmp_path.name}"
+    monkeypatch.setattr(platform, "node", lambda: name)
+    return name
 
 
 async def look_away(play: Play, asked: flowcore.ports.Invocation) -> None:
@@ -93,7 +103,7 @@ async def test_an_engine_that_answers(engine: str) -> None:
     assert await engine_answers(engine)
 
 
-async def test_labels_and_pod_gc(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_labels_and_pod_gc(engine: str, tmp_path: Path, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowcore_backends.docker.executor._REMOVED_AFTER", timedelta(0))
     async with scene(engine, tmp_path, spec={"podGC": {"strategy": "OnPodSuccess"}}) as play:
         good, bad = play.shell("true", metadata={"labels": {"team": "red"}}), play.shell("exit 1")
@@ -109,14 +119,92 @@ async def test_labels_and_pod_gc(engine: str, tmp_path: Path, monkeypatch: pytes
         assert [(left.containers, left.uid) for left in await cleanup(host=engine) if left.uid == play.uid] == [(1, play.uid)]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "phase", "early", "left"),
+    [
+        ("", WorkflowPhase.SUCCEEDED, set(), set()),
+        ("OnPodCompletion", WorkflowPhase.FAILED, {"good", "bad"}, set()),
+        ("OnPodSuccess", WorkflowPhase.FAILED, {"good"}, {"bad"}),
+        ("OnWorkflowCompletion", WorkflowPhase.FAILED, set(), set()),
+        ("OnWorkflowSuccess", WorkflowPhase.SUCCEEDED, set(), set()),
+        ("OnWorkflowSuccess", WorkflowPhase.FAILED, set(), {"good", "bad", "third"}),
+    ],
+    ids=["none", "pod completion", "pod success", "workflow completion", "workflow success", "workflow failure"],
+)
+async def test_strategies_of_pod_gc(
+    engine: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    phase: WorkflowPhase,
+    early: set[str],
+    left: set[str],
+) -> None:
+    """What goes while the run goes on, and what is left after its end."""
+    monkeypatch.setattr("flowcore_backends.docker.executor._REMOVED_AFTER", timedelta(0))
+    spec: JsonObject = {"podGC": {"strategy": strategy}} if strategy else {}
+    async with scene(engine, tmp_path, spec=spec) as play:
+        await play.run(play.shell("true", ask={"pod_name": "good"}))
+        await play.run(play.shell("exit 1", ask={"pod_name": "bad"}))
+        await play.run(play.shell("true", ask={"pod_name": "third"}))  # starting it removes what is due
+        assert await pods(engine, play.uid) == {"good", "bad", "third"} - early
+        await play.executor.close(replace(play.context, phase=phase))
+        assert await pods(engine, play.uid) == left
+        for name in await containers(engine, play.uid):
+            await play.docker("rm", name)
+
+
+async def test_pods_that_the_selector_of_pod_gc_does_not_name_stay_until_the_end(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowcore_backends.docker.executor._REMOVED_AFTER", timedelta(0))
+    spec: JsonObject = {"podGC": {"strategy": "OnPodCompletion", "labelSelector": {"matchLabels": {"team": "red"}}}}
+    async with scene(engine, tmp_path, spec=spec) as play:
+        for name, team in (("red", "red"), ("blue", "blue"), ("last", "blue")):
+            await play.run(play.shell("true", metadata={"labels": {"team": team}}, ask={"pod_name": name}))
+        assert await pods(engine, play.uid) == {"blue", "last"}
+        await play.executor.close(play.context)
+        assert await pods(engine, play.uid) == set()
+
+
+async def test_the_command_cleans_up_but_for_runs_that_can_be_continued(
+    engine: str, tmp_path: Path, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    monkeypatch.setenv("FLOWCORE_STATE", str(tmp_path / "state"))
+    dead = (
+        (await anyio.run_process([sys.executable, "-c", _DIES, machine, engine, str(tmp_path)], check=False, cwd=ROOT))
+        .stdout.decode()
+        .strip()
+    )
+
+    async def command(*words: str) -> str:
+        done = await anyio.run_process([sys.executable, "-c", _CLEANS, machine, "cleanup", *words], cwd=ROOT)
+        return done.stdout.decode()
+
+    assert f"would remove wf ({dead}): 1 container, 1 network" in await command("--dry-run")
+    assert dead not in await command("--older-than", "1h")
+    store = flowcore.open_store()
+    await store.save(RunRow(name="wf", namespace="default", uid=dead, phase=WorkflowPhase.RUNNING), [], {"kind": "Workflow"})
+    await store.close()
+    assert dead not in await command()
+    assert f"removed wf ({dead}): 1 container, 1 network" in await command("--unfinished")
+    assert await containers(engine, dead) == []
+
+
+async def pods(engine: str, uid: str) -> set[str]:
+    """The pods that have containers."""
+    return {str(inspect(engine, name)["Config"]["Labels"]["flowcore.pod"]) for name in await containers(engine, uid)}  # type: ignore[index, call-overload]  # as the engine shows it
+
+
 async def containers(engine: str, uid: str) -> list[str]:
     return (await anyio.to_thread.run_sync(docker, engine, "ps", "-aq", "--filter", f"label=flowcore.run={uid}")).split()
 
 
-async def test_cleanup_removes_what_dead_runs_left_and_nothing_else(engine: str, tmp_path: Path) -> None:
+async def test_cleanup_removes_what_dead_runs_left_and_nothing_else(engine: str, tmp_path: Path, machine: str) -> None:
     async with scene(engine, tmp_path) as alive:
         await alive.sh("true")
-        dead = await anyio.run_process([sys.executable, "-c", _DIES, engine, str(tmp_path)], check=False, cwd=ROOT)
+        dead = await anyio.run_process([sys.executable, "-c", _DIES, machine, engine, str(tmp_path)], check=False, cwd=ROOT)
         uid = dead.stdout.decode().strip()
         other = await alive.docker("create", "alpine", "true")
         assert len(await containers(engine, uid)) == 1
@@ -130,7 +218,11 @@ async def test_cleanup_removes_what_dead_runs_left_and_nothing_else(engine: str,
         await alive.docker("rm", other)
 
 
-_DIES = """
+_ON_MACHINE = "import platform, sys; name = sys.argv.pop(1); platform.node = lambda: name"
+_CLEANS = f"{_ON_MACHINE}; from flowcore.cli import main; main()"
+_DIES = (
+    _ON_MACHINE
+    + """
 import os, sys, anyio
 from pathlib import Path
 from tests.backends.docker.scene import scene
@@ -141,6 +233,7 @@ async def main():
         os._exit(9)
 anyio.run(main)
 """
+)
 
 
 async def test_nothing_is_left_of_many_containers(engine: str, tmp_path: Path) -> None:
@@ -156,14 +249,24 @@ async def test_nothing_is_left_of_many_containers(engine: str, tmp_path: Path) -
         assert len(os.listdir("/proc/self/fd")) == open_files
 
 
-# A run of twenty nodes; each notes that it was there. Done again with the same seed, nodes have the same pods.
+# A run of twenty nodes; each notes that it was there. It is recorded, and taken up by whoever comes next.
 _RUN = """
 import sys
+import anyio
 import flowcore
 from flowcore_backends.docker import DockerExecutor
-workflow, engine, folder = sys.argv[1:]
-result = flowcore.run_sync(workflow, executor=DockerExecutor(host=engine, host_paths=[folder], parallelism=6), seed=int(folder.split("-")[-1]))
-print(result.phase, len(result.nodes))
+
+async def main(workflow, engine, folder):
+    store = flowcore.open_store(f"sqlite:///{folder}.db")
+    executor = DockerExecutor(host=engine, host_paths=[folder], parallelism=6)
+    if await store.load("killed", "default") is None:
+        result = await flowcore.run(workflow, executor=executor, store=store)
+    else:
+        result = await flowcore.resume("killed", store=store, executor=executor)
+    await store.close()
+    print(result.phase, len(result.nodes))
+
+anyio.run(main, *sys.argv[1:])
 """
 _WORKFLOW = """
 metadata: {name: killed}
@@ -187,15 +290,15 @@ spec:
 
 
 def test_killed_at_random_moments_no_work_is_done_twice_and_nothing_is_left(engine: str, tmp_path: Path) -> None:
-    seed = int.from_bytes(os.urandom(3), "big")
-    folder = tmp_path / f"book-{seed}"
+    folder = tmp_path / "book"
     folder.mkdir()
     workflow = tmp_path / "killed.yaml"
     workflow.write_text(_WORKFLOW.replace("FOLDER", str(folder)))
     words = [sys.executable, "-c", _RUN, str(workflow), engine, str(folder)]
     killed = 0
+    environment = {**os.environ, "FLOWCORE_STATE": str(tmp_path / "state")}
     while True:
-        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:
             printed, _ = process.communicate(timeout=random.uniform(1.5, 3.5) if killed < 2 else 60)
             break
