@@ -6,10 +6,12 @@ The readers take a missing or wrongly typed member for an absent one: documents 
 from __future__ import annotations
 
 import json
+import re
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "dict[str, Json]"
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def text_of(holder: JsonObject, key: str) -> str:
@@ -62,4 +64,10 @@ def json_text(value: Json, *, sort_keys: bool = False) -> str:
 
 _GO_ESCAPES = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
-__all__ = ["Json", "JsonObject", "compact", "json_text", "named", "object_of", "objects_of", "strings_of", "text_of"]
+
+def whole_text(text: str) -> str:
+    """``text`` with U+FFFD for each half of a surrogate pair, which stands for no character and fits in no file; Go reads them so too."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
+
+
+__all__ = ["Json", "JsonObject", "compact", "json_text", "named", "object_of", "objects_of", "strings_of", "text_of", "whole_text"]

@@ -20,7 +20,7 @@ from flowcore.durable import RunStore
 from flowcore.engine.engine import Engine
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
 from flowcore.functions.binding import Describes, executor_for, workflow_from
-from flowcore.jsontypes import Json, JsonObject, json_text, object_of, text_of
+from flowcore.jsontypes import Json, JsonObject, json_text, object_of, text_of, whole_text
 from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
 from flowcore.manifests import load_workflow
@@ -230,4 +230,4 @@ def chosen_name(workflow: Workflow, chance: random.Random) -> str:
 
 def as_text(value: object) -> str:
     """A parameter's value as Argo keeps it: text stays, anything else becomes JSON text."""
-    return value if isinstance(value, str) else json_text(cast("Json", value))
+    return whole_text(value if isinstance(value, str) else json_text(cast("Json", value)))

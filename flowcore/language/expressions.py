@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from flowcore.errors import ExpressionError, LimitExceeded
+from flowcore.jsontypes import whole_text
 from flowcore.language.expr import nodes, texts
 from flowcore.language.expr.check_calls import env_name
 from flowcore.language.expr.evaluator import Evaluator
@@ -37,6 +38,7 @@ class Expression:
     __slots__ = ("_names", "_programs", "references", "source")
 
     def __init__(self, source: str) -> None:
+        source = whole_text(source)
         try:
             tree = parse(source)
             self.references: tuple[Reference, ...] = references(tree)
