@@ -9,7 +9,7 @@ DEMO_READY := $(VENV)/.demo-ready
 SITE_READY := $(VENV)/.site-ready
 WORKERS ?= auto
 
-.PHONY: demo test test-kubernetes lint format types floors check docs bench clean
+.PHONY: demo test test-kubernetes lint format types floors check docs nightly bench clean
 
 demo: $(DEMO_READY)  ## run a workflow on this machine, with nothing but Python
 	$(BIN)/flowcore run docs/examples/release.yaml --backend local
@@ -40,6 +40,10 @@ check: lint types test  ## all that has to be green before a change is offered
 docs: $(SITE_READY)  ## the site, in site/, without a warning
 	$(BIN)/python docs/makers
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs site
+
+nightly: $(READY)  ## the long look: 10,000 simulated workflows, and processes killed fifty times
+	FLOWCORE_SEEDS=10000 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -q --timeout 14400 tests/simulation
+	FLOWCORE_KILLS=50 FLOWCORE_KILL_LEAVES=100 $(BIN)/python -m pytest -q --timeout 1800 tests/durable/test_sigkill.py
 
 bench: $(READY)  ## microseconds and bytes a node, beside bare asyncio
 	$(BIN)/python benchmarks/engine.py

@@ -85,7 +85,15 @@ class Executing:
             turn.depth -= 1
 
     def go_on(self, turn: Turn, frame: Frame, node: Node) -> Node:
-        """Move a node on that has begun."""
+        """Move a node on that has begun; it gives its locks back when it is fulfilled, also by failFast on the way."""
+        try:
+            return self._advanced(turn, frame, node)
+        finally:
+            made = turn.row(node.id)
+            if made.phase.fulfilled:
+                gates.leave(turn, made)
+
+    def _advanced(self, turn: Turn, frame: Frame, node: Node) -> Node:
         if isinstance(frame, LeafFrame):
             if not gates.waiting(turn, frame):
                 return self._or_error(turn, frame.call, lambda: self.advance[LeafFrame](turn, frame))
@@ -94,10 +102,7 @@ class Executing:
         limits.check_existing(turn, frame, node)
         if isinstance(frame, RetryFrame):
             return self.advance[RetryFrame](turn, frame)
-        made = self._or_error(turn, frame.call, lambda: self.advance[type(frame)](turn, frame))
-        if made.phase.fulfilled:
-            gates.leave(turn, made)
-        return made
+        return self._or_error(turn, frame.call, lambda: self.advance[type(frame)](turn, frame))
 
     def _begin(self, turn: Turn, call: Call, node: Node | None) -> Node:
         if turn.depth >= turn.plan.options.max_depth:

@@ -34,6 +34,7 @@ def take_up(executing: Executing, turn: Turn) -> None:
             turn.commands.append(Wake(node.id, node.wake_at))
     if turn.run.phase is WorkflowPhase.RUNNING:
         _walk(executing, turn)
+        _ask_in_turn(turn)
     for node in list(turn.state.nodes.values()):
         if node.type is NodeType.SUSPEND:
             suspend.wait_again(turn, node, turn.state.frames.get(node.id))
@@ -61,6 +62,18 @@ def _walk(executing: Executing, turn: Turn) -> None:
                 _take_up_alone(executing, turn, node)
     finally:
         turn.frozen = False
+
+
+def _ask_in_turn(turn: Turn) -> None:
+    """Have those who wait for locks ask in the order in which they asked first, which is that of their making: nobody loses his place."""
+    waiting = {
+        place: turn.row(command.node).seq
+        for place, command in enumerate(turn.commands)
+        if isinstance(command, Acquire) and command.node is not None and turn.row(command.node).waiting is not None
+    }
+    in_turn = [turn.commands[place] for place in sorted(waiting, key=lambda place: waiting[place])]
+    for place, command in zip(waiting, in_turn, strict=True):
+        turn.commands[place] = command
 
 
 def _take_up_alone(executing: Executing, turn: Turn, node: Node) -> None:

@@ -41,6 +41,8 @@ class SqlClaim:
             cursor.execute(sql.SAVE_RUN, values)
             self._check(cursor)
             save_nodes(cursor, self._number, rows)
+            if run.phase.completed:
+                release_run(cursor, run)
 
         await self._store.write(work)
         self._known = True
@@ -128,6 +130,12 @@ def lock_changes(cursor: Cursor, changes: Iterable[tuple[str, str]]) -> None:
             cursor.execute(sql.NOTE_LOCK, (lock, holder))
         else:
             cursor.execute("DELETE FROM locks WHERE holder = ?", (holder,))
+
+
+def release_run(cursor: Cursor, run: RunRow) -> None:
+    """A run that has ended holds no lock, neither itself nor by one of its nodes."""
+    own = f"{run.namespace}/{run.name}"
+    cursor.execute("DELETE FROM locks WHERE holder = ? OR substr(holder, 1, ?) = ?", (own, len(own) + 1, f"{own}/"))
 
 
 def keys_of(run: int) -> tuple[int, int]:

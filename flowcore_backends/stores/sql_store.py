@@ -39,9 +39,8 @@ class SqlStore:
             return await self.connections.run(work)
 
         def noted(cursor: Cursor) -> T:
-            value = work(cursor)
             lock_changes(cursor, changes)
-            return value
+            return work(cursor)
 
         try:
             return await self.connections.run(noted)
