@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from flowcore.graphs.model import Box, Edge, Graph
 
-CHARACTER, LINE = 7.0, 15.0  # the width of a letter and the height of a line
+CHARACTER, TITLE_CHARACTER, LINE = 7.0, 7.8, 15.0  # the widths of letters, and the height of a line
 _PADDING, _GAP, _BETWEEN = 14.0, 26.0, 46.0
 _WIDEST = 56
+_BEND, _MOST_PARTS = 8.0, 3000
 _SWEEPS = 4
 
 
@@ -39,19 +41,47 @@ class Placed:
 
 
 def placed(graph: Graph) -> tuple[list[Placed], float, float]:
-    """All boxes with their places from (0, 0), and how wide and high they are together."""
+    """All boxes with their places from (0, 0), and how wide and high they are together; with a box without lines wherever an edge has to
+    find its way between the boxes of a layer (``bend_of``).
+    """
     parts = {box.id: _sized(box) for box in graph.boxes}
-    layers = _ordered(_layers(graph), graph.edges)
+    layers = _layers(graph)
+    edges = _with_bends(graph, layers, parts)
+    layers = _ordered(layers, edges)
     widths = [sum(parts[name].width for name in layer) + _GAP * (len(layer) - 1) for layer in layers]
     whole = max(widths, default=0.0)
     y = 0.0
     for layer, width in zip(layers, widths, strict=True):
         x, height = (whole - width) / 2, max(parts[name].height for name in layer)
         for name in layer:
+            if not parts[name].lines:
+                parts[name].height = height
             parts[name].move(x, y + (height - parts[name].height) / 2)
             x += parts[name].width + _GAP
         y += height + _BETWEEN
     return list(parts.values()), whole, max(0.0, y - _BETWEEN)
+
+
+def bend_of(edge: Edge, number: int) -> str:
+    """The id of the box without lines through which an edge passes the ``number``-th layer on its way."""
+    return f"{edge.before}>{edge.after}#{number}"
+
+
+def _with_bends(graph: Graph, layers: list[list[str]], parts: dict[str, Placed]) -> list[Edge]:
+    """The edges, those over more than one layer in pieces; adds their bends to ``layers`` and ``parts``."""
+    depth = {name: number for number, layer in enumerate(layers) for name in layer}
+    edges = []
+    for edge in graph.edges:
+        first, last = depth[edge.before], depth[edge.after]
+        bends = last - first - 1 if len(parts) < _MOST_PARTS else 0  # else they go straight through what stands in their way
+        names = [bend_of(edge, number) for number in range(1, bends + 1)]
+        for number, name in enumerate(names, first + 1):
+            if name not in parts:
+                parts[name] = Placed(Box(name, ""), _BEND, 0.0, [])
+                layers[number].append(name)
+        way = [edge.before, *names, edge.after]
+        edges += [Edge(one, other) for one, other in pairwise(way)]
+    return edges
 
 
 def shortened(text: str) -> str:
@@ -61,7 +91,7 @@ def shortened(text: str) -> str:
 
 def _sized(box: Box) -> Placed:
     lines = [shortened(line) for line in (box.title, *([box.template] if box.template else []), *box.notes)]
-    width = max(len(line) for line in lines) * CHARACTER + 2 * _PADDING
+    width = max(len(lines[0]) * TITLE_CHARACTER, *(len(line) * CHARACTER for line in lines)) + 2 * _PADDING
     height = len(lines) * LINE + _PADDING
     if box.inner is None or not box.inner.boxes:
         return Placed(box, max(width, 84.0), height, lines)
@@ -116,4 +146,4 @@ def _middle(places: list[float], otherwise: float) -> float:
     return sum(places) / len(places) if places else otherwise
 
 
-__all__ = ["CHARACTER", "LINE", "Placed", "placed"]
+__all__ = ["CHARACTER", "LINE", "Placed", "bend_of", "placed"]

@@ -124,25 +124,27 @@ class _Drawing:
         boxes = {task.name: self._call(task, around) for task in tasks}
         graph.boxes += boxes.values()
         for task in tasks:
-            for name, label in _waits(task):
-                if name in boxes:
-                    graph.edges.append(Edge(boxes[name].id, boxes[task.name].id, label))
+            box = boxes[task.name]
+            box.notes = (*_condition(task), *box.notes)
+            graph.edges += [Edge(boxes[name].id, box.id) for name in _waits(task) if name in boxes]
             self._hooks(task, boxes[task.name], graph, around)
         return graph
 
 
-def _waits(task: DAGTask) -> Iterator[tuple[str, str]]:
-    """What a task waits for, and how that must have ended."""
+def _waits(task: DAGTask) -> list[str]:
+    """The tasks that a task waits for."""
     if not task.depends:
-        yield from ((name, "") for name in task.dependencies)
-        return
+        return list(task.dependencies)
     try:
-        names = parse_depends(task.depends).tasks
+        return list(dict.fromkeys(parse_depends(task.depends).tasks))
     except ExpressionError:
-        return
-    for name in dict.fromkeys(names):
-        label = task.depends if name != task.depends and any(sign in task.depends for sign in ("|", "!", ".")) else ""
-        yield name, label if len(label) <= 30 else "if ..."
+        return []
+
+
+def _condition(task: DAGTask) -> Iterator[str]:
+    """How what it waits for must have ended, where that is not simply success."""
+    if task.depends and any(sign in task.depends for sign in ("|", "!", ".")):
+        yield f"if {task.depends}"
 
 
 def _notes(call: TemplateCall) -> Iterator[str]:

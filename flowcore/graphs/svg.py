@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count, takewhile
 from xml.sax.saxutils import escape
 
-from flowcore.graphs.layout import LINE, Placed, placed
+from flowcore.graphs.layout import LINE, Placed, bend_of, placed
 from flowcore.graphs.model import Edge, Graph
 
 _MARGIN = 20.0
@@ -56,10 +57,13 @@ def _drawn(parts: list[Placed], edges: list[Edge]) -> Iterator[str]:
     for part in parts:
         yield from _box(part)
     for edge in edges:
-        yield _edge(known[edge.before], known[edge.after], edge)
+        bends = takewhile(lambda bend: bend is not None, (known.get(bend_of(edge, number)) for number in count(1)))
+        yield _edge(known[edge.before], known[edge.after], edge, [bend for bend in bends if bend is not None])
 
 
 def _box(part: Placed) -> Iterator[str]:
+    if not part.lines:
+        return
     colour = _COLOURS.get(part.box.kind, "#5b6573")
     place = f'x="{part.x:.1f}" y="{part.y:.1f}" width="{part.width:.1f}" height="{part.height:.1f}"'
     hint = "".join(f"<title>{_text(line)}</title>" for line in [" / ".join((part.box.title, part.box.kind, *part.box.notes))])
@@ -78,19 +82,26 @@ def _box(part: Placed) -> Iterator[str]:
     yield "</g>\n"
 
 
-def _edge(before: Placed, after: Placed, edge: Edge) -> str:
+def _edge(before: Placed, after: Placed, edge: Edge, bends: list[Placed]) -> str:
     x1, y1, x2, y2 = before.center, before.y + before.height, after.center, after.y
     if y2 <= y1:  # back up, or beside
         y1, y2 = before.y + before.height / 2, after.y + after.height / 2
         x1, x2 = (before.x + before.width, after.x) if after.x >= before.x else (before.x, after.x + after.width)
-    bend = max(18.0, (y2 - y1) * 0.5)
-    path = f"M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"
+    path, at_x, at_y = f"M{x1:.1f} {y1:.1f}", x1, y1
+    for bend in bends:
+        path += _curve(at_x, at_y, bend.center, bend.y) + f" V{bend.y + bend.height:.1f}"
+        at_x, at_y = bend.center, bend.y + bend.height
+    path += _curve(at_x, at_y, x2, y2)
     line = f'<path class="edge{" dashed" if edge.dashed else ""}" d="{path}" marker-end="url(#tip)"/>'
     if edge.label:
-        line += (
-            f'<text class="label" x="{(x1 + x2) / 2 + 4:.1f}" y="{(y1 + y2) / 2 + 3:.1f}" text-anchor="middle">{_text(edge.label)}</text>'
-        )
+        line += f'<text class="label" x="{(at_x + x2) / 2 + 4:.1f}" y="{(at_y + y2) / 2 + 3:.1f}" text-anchor="middle">{_text(edge.label)}</text>'
     return line + "\n"
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    """On from one point to another, leaving and arriving straight."""
+    bend = max(18.0, (y2 - y1) * 0.5)
+    return f" C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"
 
 
 def _text(text: str) -> str:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import flowcore
 from flowcore.cli.app import app
 from flowcore.graphs import dot, graph_of, mermaid, svg
+from flowcore.graphs.layout import placed
 from flowcore.manifests import load_documents
 from flowcore.schema import json_schema
 from flowcore.testing import Flow
@@ -172,6 +173,38 @@ def test_what_a_picture_shows() -> None:
     again = run("graph", str(ROOT / "docs" / "examples" / "recursion.yaml"), "-o", "dot")
     assert "again" in again
     assert "<script" not in svg(graph_of(flowcore.Workflow.model_validate({"spec": HOSTILE}).spec), "<script>")
+
+
+SKIPPING = """
+kind: Workflow
+metadata: {name: skipping}
+spec:
+  entrypoint: main
+  templates:
+    - name: main
+      dag:
+        tasks:
+          - {name: first, template: work}
+          - {name: left, template: work, depends: first}
+          - {name: right, template: work, depends: first}
+          - {name: under-left, template: work, depends: left}
+          - {name: last, template: work, depends: "first && (under-left || right.Failed)"}
+    - {name: work, container: {image: alpine}}
+"""
+
+
+def test_edges_go_round_boxes() -> None:
+    """An edge over several layers has a place of its own in each; a condition stands in the box that it is about."""
+    graph = graph_of(flowcore.load_workflow(SKIPPING).spec)
+    (main,) = placed(graph)[0]
+    boxes = {part.box.title: part for part in main.inner if part.lines}
+    assert boxes["last"].lines == ["last", "work", "if first && (under-left || right.Failed)"]
+    bends = [part for part in main.inner if not part.lines]
+    assert len(bends) == 3  # first to last passes two layers, right to last one
+    for bend in bends:
+        beside = [box for box in boxes.values() if box.y < bend.y + bend.height and bend.y < box.y + box.height]
+        assert beside
+        assert all(bend.center < box.x or bend.center > box.x + box.width for box in beside)
 
 
 HOSTILE = {"entrypoint": "<script>\x00", "templates": [{"name": "<script>\x00", "container": {"image": "a"}}]}
