@@ -43,6 +43,20 @@ def test_the_page_of_commands_can_be_made() -> None:
     assert "## flowcore cron backfill" in page
 
 
+def test_the_drawings_are_as_they_would_be_drawn_now() -> None:
+    pytest.importorskip("typer")
+    drawings = maker("drawings")
+    assert (DOCS / "images" / "exit-handler.svg").read_text() == drawings.exit_handler(), "run `python docs/makers`"
+    assert (DOCS / "images" / "release.svg").read_text() == drawings.release(), "run `python docs/makers`"
+
+
+def test_the_picture_of_a_run_asks_no_server() -> None:
+    """It is taken anew by docs/makers/terminal.py, from a run."""
+    picture = (DOCS / "images" / "terminal.svg").read_text()
+    assert set(re.findall(r"https?://[^\s\"<]+", picture)) <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}
+    assert "release&#160;1.4:&#160;Succeeded" in picture
+
+
 def test_every_public_name_is_on_the_page_of_the_api() -> None:
     page = (DOCS / "api.md").read_text()
     named = set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE))

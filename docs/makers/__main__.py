@@ -8,6 +8,7 @@ from pathlib import Path
 
 import commands
 import compatibility
+import drawings
 import expressions
 import phases
 
@@ -18,6 +19,8 @@ MADE: dict[str, Callable[[], str]] = {
     "expressions.md": expressions.page,
     "phases.md": phases.page,
     "images/phases.svg": phases.picture,
+    "images/exit-handler.svg": drawings.exit_handler,
+    "images/release.svg": drawings.release,
 }
 
 
