@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -66,10 +67,11 @@ def load_documents(
 
     ``file`` is what messages call the text. ``strict`` makes duplicate keys and old names errors; ``allow_unknown`` is as lenient as Argo's controller: unknown
     fields pass, save in steps, and numbers may stand for texts. ``kind`` is assumed for documents that name none. Documents of kinds that are not
-    Argo's (ConfigMaps, Secrets) come without a model. Raises InvalidWorkflow with every problem of every document.
+    Argo's (ConfigMaps, Secrets) come without a model, and the items of a List one by one. Raises InvalidWorkflow with every problem of every document.
     """
     text, file = _text(source, file, limits or Limits())
-    documents = [_document(parsed, file, allow_unknown=allow_unknown, kind=kind) for parsed in yaml.read(text, file=file, limits=limits)]
+    given = [each for parsed in yaml.read(text, file=file, limits=limits) for each in _unrolled(parsed)]
+    documents = [_document(parsed, file, allow_unknown=allow_unknown, kind=kind) for parsed in given]
     errors = []
     for document in documents:
         placed = [document.placed(_hardened(problem) if strict else problem) for problem in document.problems]
@@ -139,15 +141,26 @@ def _text(source: Source, file: str | None, limits: Limits) -> tuple[str, str | 
             raise InvalidWorkflow([Problem(f"cannot be read: {error.strerror}", file=file, rule="file")]) from None
     if isinstance(source, str):
         return source, file
+    wide = source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return source.decode("utf-8-sig"), file
+        return source.decode("utf-16" if wide else "utf-8-sig"), file
     except UnicodeDecodeError as error:
-        message = f"not text in UTF-8 (byte {error.start})"
+        message = f"not text in {'UTF-16' if wide else 'UTF-8'} (byte {error.start})"
         raise InvalidWorkflow([Problem(message, file=file, rule="yaml")]) from None
 
 
 def _hardened(problem: Problem) -> Problem:
     return replace(problem, severity="error") if problem.rule in ("duplicate-key", "old-name") else problem
+
+
+def _unrolled(parsed: Parsed) -> Iterator[Parsed]:
+    """The document, or those of a list, as ``kubectl get -o yaml`` writes it."""
+    kind = parsed.json.get("kind") if isinstance(parsed.json, dict) else None
+    listed = kind.removesuffix("List") if isinstance(kind, str) and kind.endswith("List") else None
+    if listed == "" or listed in DOCUMENT_TYPES:
+        yield from parsed.items(listed)
+    else:
+        yield parsed
 
 
 def _document(parsed: Parsed, file: str | None, *, allow_unknown: bool, kind: str | None) -> Document:
@@ -163,6 +176,7 @@ def _document(parsed: Parsed, file: str | None, *, allow_unknown: bool, kind: st
         return document
     model = DOCUMENT_TYPES.get(named)
     if model is None:
+        document.problems += _misspelt(named, data)
         return document
     document.problems += _wrong_version(data)
     document.model, problems = _validated(model, data, lenient=allow_unknown)
@@ -175,6 +189,14 @@ def _document(parsed: Parsed, file: str | None, *, allow_unknown: bool, kind: st
     if document.model is not None:
         document.problems += unknown_fields(document.model, only_steps=allow_unknown)
     return document
+
+
+def _misspelt(kind: str, data: JsonObject) -> list[Problem]:
+    """Kinds of other projects are none of ours; one of ours in the wrong case is a slip."""
+    meant = next((known for known in DOCUMENT_TYPES if known.lower() == kind.lower()), None)
+    if meant is None or not str(data.get("apiVersion", "argoproj.io/")).startswith("argoproj.io/"):
+        return []
+    return [Problem(f'there is no kind "{kind}"', "kind", remedy=f"did you mean {meant}?", rule="kind")]
 
 
 def _wrong_version(data: JsonObject) -> list[Problem]:

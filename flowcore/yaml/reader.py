@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,23 +14,38 @@ from flowcore.yaml import scalars
 from flowcore.yaml.bounds import Limits, Path, Place, invalid, is_text, not_text, split_path, too_deep, too_long, too_many
 from flowcore.yaml.compose import Documents
 
+_HELM = re.compile(r"\{\{-|\{\{\s*(?:\.[A-Z]|\$|/\*|(?:if|range|with|end|else|include|template|define|tpl|toYaml)\b)")
+_JINJA = re.compile(r"\{%")
+
 
 @dataclass
 class Parsed:
-    """One document: its data, warnings about its form, and where things stand in the text."""
+    """One document: its data, warnings about its form, and where things stand in the text.
+
+    A document that is an item of a list stands at ``base`` in ``whole``.
+    """
 
     json: Json
     text: str = field(repr=False)
     problems: list[Problem] = field(default_factory=list)
     _places: dict[Path, Place] | None = None
+    base: Path = ()
+    whole: Parsed | None = None
 
     def locate(self, path: str | Path) -> Place | None:
         """Line and column (from 1) of the value at ``path``, or of the nearest thing around it."""
-        steps = split_path(path) if isinstance(path, str) else path
-        places = self.places
+        steps = self.base + (split_path(path) if isinstance(path, str) else path)
+        places = (self.whole or self).places
         while steps not in places and steps:
             steps = steps[:-1]
         return places.get(steps)
+
+    def items(self, kind: str) -> Iterator[Parsed]:
+        """The documents of a list, each of ``kind`` unless it says what it is."""
+        listed = self.json.get("items") if isinstance(self.json, dict) else None
+        for index, item in enumerate(listed if isinstance(listed, list) else []):
+            data = {"kind": kind, **item} if isinstance(item, dict) and kind else item
+            yield Parsed(data, self.text, self.problems if index == 0 else [], base=("items", index), whole=self)
 
     @cached_property
     def places(self) -> dict[Path, Place]:
@@ -53,8 +70,16 @@ def read(text: str, *, file: str | None = None, limits: Limits | None = None) ->
             raise invalid(f"the text has {len(text):,} characters; {limits.yaml_size:,} are read", rule="too-large")
         documents = [Parsed(data, text, problems, places) for data, problems, places in Documents(text, limits)]
     except InvalidWorkflow as error:
-        raise InvalidWorkflow([replace(problem, file=file) for problem in error.problems]) from None
+        remedy = _rendered_first(text)
+        raise InvalidWorkflow([replace(problem, file=file, remedy=remedy or problem.remedy) for problem in error.problems]) from None
     return [document for document in documents if document.json is not None]
+
+
+def _rendered_first(text: str) -> str | None:
+    """What to do with a text that only becomes YAML."""
+    if _HELM.search(text):
+        return "it is a template of Helm: render it first, with helm template"
+    return "it is a template of Jinja or the like: render it first" if _JINJA.search(text) else None
 
 
 def _read_json(text: str, limits: Limits) -> Parsed | None:
