@@ -39,14 +39,18 @@ async def connects(host: str, port: int) -> bool:
     return False
 
 
-async def answers(host: str, port: int, settings: JsonObject) -> bool:
-    """Whether a GET as ``httpGet`` describes it is answered well."""
+def get_request(host: str, port: int, settings: JsonObject) -> bytes:
+    """The GET that ``httpGet`` describes."""
     headers = "".join(f"{text_of(header, 'name')}: {text_of(header, 'value')}\r\n" for header in objects_of(settings, "httpHeaders"))
     path = text_of(settings, "path") or "/"
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n{headers}\r\n"
+    return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n{headers}\r\n".encode()
+
+
+async def answers(host: str, port: int, settings: JsonObject) -> bool:
+    """Whether a GET as ``httpGet`` describes it is answered well."""
     with suppress(OSError, anyio.EndOfStream, anyio.BrokenResourceError, ValueError):
         async with await _connect(host, port, secure=settings.get("scheme") == "HTTPS") as stream:
-            await stream.send(request.encode())
+            await stream.send(get_request(host, port, settings))
             answer = await _status_line(stream)
             return answer.startswith(b"HTTP/") and 200 <= int(answer.split()[1]) < 400
     return False

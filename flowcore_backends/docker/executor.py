@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +21,7 @@ from anyio.lowlevel import RunVar
 
 from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ArtifactError, ExecutorError, FlowError, Problem, TransientExecutorError
-from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore.language.quantities import parse_duration
 from flowcore.nodes import Phase, WorkflowPhase
 from flowcore.ports import Catalog, Reporter, RunContext
@@ -131,6 +132,14 @@ class DockerExecutor:
         pod = self._pods.get((invocation.uid, invocation.pod_name))
         if pod is not None:
             pod.stop(grace)
+
+    async def forget(self, pods: Sequence[str], context: RunContext) -> None:
+        """A retry begins these pods anew: remove their containers, with what they hold."""
+        with _told_of(f"run {context.name}"):
+            async with self._api() as api:
+                around = await self._surroundings(api)
+                for pod in pods:
+                    await remove_objects(api, labels.label_filters(run=context.uid, pod=pod), around.starts)
 
     async def close(self, context: RunContext) -> None:
         """Remove the run's containers, network and volumes, but for what its ``podGC`` or the options keep."""
@@ -253,8 +262,17 @@ class DockerExecutor:
                 machine=Machine(processors if isinstance(processors, int) else 0, bool(text_of(facts, "InitBinary"))),
                 architecture=text_of(facts, "Architecture"),
                 starts=anyio.CapacityLimiter(self.options.parallel_starts),
+                reaches_containers=reaches_containers(self.options.probes, self.endpoint(), facts),
             )
         return loop.around
+
+
+def reaches_containers(choice: str, endpoint: Endpoint, facts: JsonObject) -> bool:
+    """Whether this machine can talk to containers at their addresses: only to those of an engine of its own that is in no other network."""
+    if choice in ("outside", "inside"):
+        return choice == "outside"
+    hidden = "Docker Desktop" in text_of(facts, "OperatingSystem") or "name=rootless" in strings_of(facts, "SecurityOptions")
+    return sys.platform == "linux" and endpoint.socket is not None and not hidden
 
 
 async def engine_answers(host: str | None = None) -> bool:

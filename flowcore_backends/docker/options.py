@@ -28,6 +28,8 @@ class DockerOptions:
     - ``pull``: what an absent ``imagePullPolicy`` means: ``IfNotPresent``, ``Always`` or ``Never``.
     - ``docker_config``: the folder with the docker CLI's ``config.json``, where registry credentials are.
     - ``pause_image``: an image that does nothing for ever, to hold the network of pods with several containers; by default one is made.
+    - ``probes``: where ``httpGet`` and ``tcpSocket`` probes are asked: ``outside``, from this machine, or ``inside`` the pod's network, by a container
+      that is made for each question; ``auto`` asks inside where this machine cannot reach the engine's containers.
     - ``parallelism``: how many invocations run at once, daemons not counted; ``parallel_starts``: how many are started or removed at once.
     - ``patience``: how long an engine that does not answer is asked again before a node ends in Error.
     - ``sidecar_grace``: how long a sidecar may take to end after the main container did.
@@ -46,6 +48,7 @@ class DockerOptions:
     pull: str = "IfNotPresent"
     docker_config: str | Path | None = None
     pause_image: str | None = None
+    probes: str = "auto"
     parallelism: int = field(default_factory=_default_parallelism)
     parallel_starts: int = 8
     patience: timedelta = timedelta(seconds=60)
@@ -68,6 +71,7 @@ class DockerChoices(TypedDict, total=False):
     pull: str
     docker_config: str | Path | None
     pause_image: str | None
+    probes: str
     parallelism: int
     parallel_starts: int
     patience: timedelta

@@ -36,7 +36,7 @@ from flowcore_backends.docker.probing import Prober
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.running import RunningContainer, deleted
 from flowcore_backends.docker.settings import PodSettings, container_body
-from flowcore_backends.docker.starting import PodStart, Surroundings, earlier_containers
+from flowcore_backends.docker.starting import PodStart, Surroundings, earlier_containers, envoy_of
 
 _FIRST_PROGRESS_SECONDS = 3.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # before a native sidecar is started again
@@ -52,7 +52,7 @@ class PodRun:
         self._around, self._run_objects, self._api, self._scratch = around, run, api, scratch
         self._pod: PodPlan = plan_pod(invocation, context, around.options, around.host)
         self._settings: PodSettings | None = None
-        self._prober = Prober(api, self._pod.holder_name if self._pod.shared else None)
+        self._prober = Prober(api, self._pod.holder_name if self._pod.shared else None, envoy_of(around, api, self._pod))
         self._running: dict[str, RunningContainer] = {}
         self._ended: dict[str, Ended] = {}
         mains = self._pod.of_role("main")

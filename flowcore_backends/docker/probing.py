@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
 import anyio
 from aiodocker.exceptions import DockerError
 
 from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore_backends.docker.api import Api
 from flowcore_backends.docker.judgement import address_of
+from flowcore_backends.docker.probe_program import program
 from flowcore_backends.docker.running import RunningContainer
-from flowcore_backends.probes import answers, connects, port_number, probe_number
+from flowcore_backends.docker.tarballs import Entry, packed
+from flowcore_backends.probes import answers, connects, get_request, port_number, probe_number
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _EXEC_PAUSE = 0.05
 _HOOK_SECONDS = 30.0
+_SECONDS_FOR_ENVOY = 10.0  # a container has to be made for each question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envoy:
+    """How probes over the network are asked from inside the pod's network: an ``image`` to start from, of ``architecture``, and labels."""
+
+    image: Callable[[], Awaitable[str]]
+    architecture: str
+    labels: Mapping[str, str]
 
 
 class Prober:
-    """Asks the probes of the containers of one pod; ``network_of`` is the container whose address they all have."""
+    """Asks the probes of the containers of one pod; ``network_of`` is the container whose address they all have.
 
-    def __init__(self, api: Api, network_of: str | None) -> None:
-        self._api, self._network_of, self._address = api, network_of, ""
+    Probes over the network are asked from here, or by ``envoy`` where this machine cannot reach the engine's containers.
+    """
+
+    def __init__(self, api: Api, network_of: str | None, envoy: Envoy | None = None) -> None:
+        self._api, self._network_of, self._address, self._envoy = api, network_of, "", envoy
+        self._sent = 0
 
     async def address(self, container: RunningContainer) -> str:
         """The address at which the container is reached."""
@@ -72,7 +91,8 @@ class Prober:
             await anyio.sleep(probe_number(probe, "periodSeconds", 10))
 
     async def _passes(self, container: RunningContainer, probe: JsonObject) -> bool:
-        with anyio.move_on_after(probe_number(probe, "timeoutSeconds", 1)):
+        spare = _SECONDS_FOR_ENVOY if self._envoy is not None else 0.0
+        with anyio.move_on_after(probe_number(probe, "timeoutSeconds", 1) + spare):
             return await self._asked(container, probe)
         return False
 
@@ -81,11 +101,42 @@ class Prober:
             case {"exec": dict(settings)}:
                 return await self._executes(container, strings_of(settings, "command"))
             case {"tcpSocket": dict(settings)}:
-                return await connects(await self._host(container, settings), port_number(settings.get("port"), container.plan.model.ports))
+                port = port_number(settings.get("port"), container.plan.model.ports)
+                return await self._over_network(container, settings, port, get=False)
             case {"httpGet": dict(settings)}:
                 port = port_number(settings.get("port"), container.plan.model.ports)
-                return await answers(await self._host(container, settings), port, settings)
+                return await self._over_network(container, settings, port, get=True)
         return True  # a probe of a kind that cannot be asked here does not keep a daemon from being used
+
+    async def _over_network(self, container: RunningContainer, settings: JsonObject, port: int, *, get: bool) -> bool:
+        host = await self._host(container, settings)
+        if self._envoy is not None and not settings.get("host"):
+            plain = get and text_of(settings, "scheme") != "HTTPS"  # of TLS only that somebody listens is asked
+            return await self._asked_inside(self._envoy, container, host, port, get_request(host, port, settings) if plain else b"")
+        return await (answers(host, port, settings) if get else connects(host, port))
+
+    async def _asked_inside(self, envoy: Envoy, container: RunningContainer, host: str, port: int, request: bytes) -> bool:
+        """Have a container of ours in the pod's network ask. It has no more time than the probe; what is left of it is removed."""
+        made = program(envoy.architecture, host, port, request)
+        self._sent += 1
+        network = f"container:{self._network_of or container.identity}"
+        body: JsonObject = {
+            "Image": await envoy.image(),
+            "Entrypoint": ["/probe"],
+            "Labels": {**envoy.labels},
+            "HostConfig": {"NetworkMode": network},
+        }
+        asker = await self._api.create(f"{container.plan.object_name}-probe-{self._sent}", body)
+        try:
+            await self._api.put(asker, "/", packed([Entry("probe", made, 0o755)]))
+            await self._api.start(asker)
+            await self._api.wait(asker)
+            return object_of(await self._api.show(asker), "State").get("ExitCode") == 0
+        except DockerError:
+            return False
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._api.remove(asker)
 
     async def _host(self, container: RunningContainer, settings: JsonObject) -> str:
         return text_of(settings, "host") or await self.address(container)

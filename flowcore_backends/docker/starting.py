@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -36,6 +37,7 @@ from flowcore_backends.docker.pod import (
     staged_path,
     termination_path,
 )
+from flowcore_backends.docker.probing import Envoy
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.security import Machine, is_root, refuse_root, user_of
 from flowcore_backends.docker.settings import PodSettings, holder_body, holder_path, names_of, network_of, pod_host_name, volume_body
@@ -48,14 +50,26 @@ _ARGO_MODE = 0o777
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is the same for all invocations of an executor: options, images, and facts of the engine and of this machine."""
+    """What is the same for all invocations of an executor: options, images, and facts of the engine and of this machine.
+
+    ``reaches_containers`` says whether this machine can talk to containers at their addresses.
+    """
 
     options: DockerOptions
     images: Images
     machine: Machine
     architecture: str
     starts: anyio.CapacityLimiter
+    reaches_containers: bool = True
     host: str = field(default_factory=lambda: platform.node())
+
+
+def envoy_of(around: Surroundings, api: Api, pod: PodPlan) -> Envoy | None:
+    """Who asks the probes of a pod inside its network; None where they can be asked from here."""
+    if around.reaches_containers:
+        return None
+    image = partial(around.images.pause_image, api, around.architecture, around.options.pause_image)
+    return Envoy(image=image, architecture=around.architecture, labels=pod.labels)
 
 
 async def earlier_containers(api: Api, invocation: Invocation, mains: Sequence[str]) -> dict[str, JsonObject]:

@@ -133,16 +133,20 @@ async def test_a_container_of_a_set_is_run_again(engine: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "probe",
+    ("probe", "probes"),
     [
-        {"httpGet": {"path": "/", "port": "web"}},
-        {"tcpSocket": {"port": 8080}},
-        {"exec": {"command": ["test", "-e", "/w/index.html"]}, "successThreshold": 2},
+        ({"httpGet": {"path": "/", "port": "web"}}, "auto"),
+        ({"tcpSocket": {"port": 8080}}, "outside"),
+        ({"exec": {"command": ["test", "-e", "/w/index.html"]}, "successThreshold": 2}, "auto"),
+        ({"httpGet": {"path": "/", "port": "web"}}, "inside"),
+        ({"tcpSocket": {"port": 8080}}, "inside"),
     ],
-    ids=["http", "tcp", "exec"],
+    ids=["http", "tcp", "exec", "http inside", "tcp inside"],
 )
-async def test_a_daemon_is_ready_when_its_probe_passes_and_is_reached_by_others(engine: str, tmp_path: Path, probe: JsonObject) -> None:
-    async with scene(engine, tmp_path) as play:
+async def test_a_daemon_is_ready_when_its_probe_passes_and_is_reached_by_others(
+    engine: str, tmp_path: Path, probe: JsonObject, probes: str
+) -> None:
+    async with scene(engine, tmp_path, probes=probes) as play:
         serve = "sleep 0.3; mkdir /w; echo hello > /w/index.html; exec httpd -f -p 8080 -h /w"
         container = {"readinessProbe": probe, "ports": [{"name": "web", "containerPort": 8080}]}
         daemon = play.shell(serve, container=container, ask={"daemon": True})

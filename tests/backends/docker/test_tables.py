@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import platform
 import struct
+import subprocess
+import sys
 import tarfile
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +23,10 @@ from flowcore.errors import ArtifactError, ExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.models.containers import Container
 from flowcore.nodes import Phase
-from flowcore_backends.docker import labels, pause, tarballs
+from flowcore_backends.docker import labels, pause, probe_program, tarballs
 from flowcore_backends.docker.credentials import configured_credentials, credentials_in, header_of, registry_of, secret_credentials
-from flowcore_backends.docker.endpoint import find_endpoint
+from flowcore_backends.docker.endpoint import Endpoint, find_endpoint
+from flowcore_backends.docker.executor import reaches_containers
 from flowcore_backends.docker.frames import Frames
 from flowcore_backends.docker.images import PullProgress, policy_of, pull_parameters
 from flowcore_backends.docker.judgement import Collected, Ended, address_of, ended_of, judge, when
@@ -28,6 +34,7 @@ from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.pod import PodPlan, absolute, plan_pod
 from flowcore_backends.docker.security import Machine, resources_of, security_of, user_of
 from flowcore_backends.docker.settings import PodSettings, container_body, holder_body, names_of, network_of
+from flowcore_backends.probes import get_request
 from tests.backends.contract import invocation, run_context
 
 HOST = "here"
@@ -470,3 +477,62 @@ def test_endpoints_are_found_as_the_docker_command_finds_them(tmp_path: Path) ->
     with pytest.raises(ExecutorError, match=r"config.json cannot be read"):
         find_endpoint(None, around)
     assert find_endpoint(None, {**around, "DOCKER_HOST": "tcp://y", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c"}).tls == Path("/c")
+
+
+# --- probes from inside a pod's network -------------------------------------------------------------------------------------------------
+
+
+class _Answering(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64") or sys.platform != "linux", reason="the program is for Linux")
+@pytest.mark.parametrize(("path", "code"), [(None, 0), ("/200", 0), ("/302", 0), ("/404", 1), ("/500", 1)])
+def test_the_program_that_asks_a_probe(tmp_path: Path, path: str | None, code: int) -> None:
+    """Without a path a connection is enough. Where nobody listens it ends with 1 in any case."""
+    file = tmp_path / "probe"
+
+    def asked(port: int) -> int:
+        request = get_request("127.0.0.1", port, {"path": path}) if path else b""
+        file.write_bytes(probe_program.program(platform.machine(), "127.0.0.1", port, request))
+        file.chmod(0o755)
+        return subprocess.run([str(file)], timeout=10, check=False).returncode
+
+    with HTTPServer(("127.0.0.1", 0), _Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert asked(server.server_port) == code
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked(server.server_port) == 1
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_the_program_holds_address_and_request(architecture: str) -> None:
+    made = probe_program.program(architecture, "10.1.2.3", 8080, b"GET / HTTP/1.1")
+    assert made.startswith(b"\x7fELF")
+    assert made.endswith(bytes([2, 0, 0x1F, 0x90, 10, 1, 2, 3]) + bytes(8) + b"GET / HTTP/1.1")
+    with pytest.raises(ExecutorError, match="use exec probes"):
+        probe_program.program("riscv64", "10.1.2.3", 8080)
+
+
+@pytest.mark.parametrize(
+    ("choice", "url", "facts", "expected"),
+    [
+        ("auto", "unix:///var/run/docker.sock", {}, sys.platform == "linux"),
+        ("auto", "unix:///var/run/docker.sock", {"OperatingSystem": "Docker Desktop"}, False),
+        ("auto", "unix:///run/user/1000/docker.sock", {"SecurityOptions": ["name=rootless"]}, False),
+        ("auto", "tcp://build:2376", {}, False),
+        ("outside", "tcp://build:2376", {}, True),
+        ("inside", "unix:///var/run/docker.sock", {}, False),
+    ],
+)
+def test_whether_containers_are_within_reach(choice: str, url: str, facts: JsonObject, expected: bool) -> None:
+    assert reaches_containers(choice, Endpoint(url, "test"), facts) is expected
