@@ -21,6 +21,7 @@ from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.durable import Claim, RunStore
 from flowcore.engine.engine import Engine
 from flowcore.errors import StoreError
+from flowcore.jsontypes import strings_of
 from flowcore.keeping import Keeper
 from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
@@ -28,11 +29,13 @@ from flowcore.memory import MemoryCache, MemoryStore
 from flowcore.nodes import NodeId
 from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.plan.repository import repository_of
-from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, Locks, RunContext, Store, StoredRun
+from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, ForgettingExecutor, Locks, RunContext, Store, StoredRun
 from flowcore.runner import Observer, Run, World
 from flowcore.secrecy import Mask, SealedCache, SealedStore, Vault, learn_secrets
 from flowcore.secrecy.mask import names_of
 from flowcore.stores import state_folder
+
+LEFT_PODS = "RunPods"  # the kind under which a store keeps the pods that a retry begins anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
         keep_log=keeper.keep_log if keeper is not None else None,
     )
     handle = Run(engine, world)
+    await _forget_pods(lasting, given.executor, context)
     try:
         async with anyio.create_task_group() as beside:
             if keeper is not None:
@@ -168,6 +172,15 @@ async def _collect_artifacts(engine: Engine, handle: Run, world: World) -> None:
         told = (collected.condition,) if collected.condition is not None else ()
         row = replace(engine.run, conditions=(*engine.run.conditions, *told))
         await world.store.save(row, collected.nodes)
+
+
+async def _forget_pods(store: RunStore | None, executor: Executor, context: RunContext) -> None:
+    """Have the executor remove what a retry said must go, before it can be taken up. Raises ExecutorError: the run is as it was, to be tried again."""
+    for record in await store.documents(LEFT_PODS, name=context.name, namespace=context.namespace) if store is not None else ():
+        if isinstance(executor, ForgettingExecutor):
+            await executor.forget(strings_of(record, "pods"), context)
+        if store is not None:
+            await store.delete_document(LEFT_PODS, context.name, context.namespace)
 
 
 def _mask_for(engine: Engine, given: Given) -> Mask:
@@ -211,4 +224,4 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
-__all__ = ["Given", "claimed", "driven", "recorded_engine", "restore_locks", "single_error"]
+__all__ = ["LEFT_PODS", "Given", "claimed", "driven", "recorded_engine", "restore_locks", "single_error"]

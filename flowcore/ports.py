@@ -182,6 +182,15 @@ class AttendingExecutor(Protocol):
         ...
 
 
+@runtime_checkable
+class ForgettingExecutor(Protocol):
+    """An executor whose work outlives its process, and which must not take up what an earlier end of the run left under a pod's name."""
+
+    async def forget(self, pods: Sequence[str], context: RunContext) -> None:
+        """A retry begins these pods anew: remove what is left of them, and return when their names are free. Raises ExecutorError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ForeseenResume:
     """That a suspend node is resumed ``after`` it began to wait, with ``parameters`` as outputs; ``failed`` with ``message`` instead of resumed."""
@@ -291,6 +300,7 @@ __all__ = [
     "ForeseeingExecutor",
     "Foreseen",
     "ForeseenResume",
+    "ForgettingExecutor",
     "HeldCatalog",
     "HostExecutor",
     "Invocation",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ExecutorError
-from flowcore.ports import Executor, Reporter, RunContext
+from flowcore.ports import Executor, ForgettingExecutor, Reporter, RunContext
 
 Kind: TypeAlias = Literal["container", "script", "containerSet", "resource", "data", "http", "plugin"]
 KINDS: tuple[Kind, ...] = ("container", "script", "containerSet", "resource", "data", "http", "plugin")
@@ -45,8 +45,17 @@ class RouterExecutor:
         """Stop it where it runs."""
         await self.executor_for(invocation).stop(invocation, grace)
 
+    async def forget(self, pods: Sequence[str], context: RunContext) -> None:
+        """A retry begins these pods anew: whoever may have them removes what is left of them."""
+        for executor in self._executors():
+            if isinstance(executor, ForgettingExecutor):
+                await executor.forget(pods, context)
+
     async def close(self, context: RunContext) -> None:
         """The run has ended: tell every executor once."""
-        executors = {id(executor): executor for executor in (*self._routes.values(), self._default) if executor is not None}
-        for executor in executors.values():
+        for executor in self._executors():
             await executor.close(context)
+
+    def _executors(self) -> list[Executor]:
+        """Every executor once."""
+        return list({id(executor): executor for executor in (*self._routes.values(), self._default) if executor is not None}.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from flowcore import operations, orders
 from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
+from flowcore.driving import LEFT_PODS
 from flowcore.durable import RunStore, StoredSummary
 from flowcore.errors import UsageError
-from flowcore.jsontypes import JsonObject, object_of
+from flowcore.jsontypes import Json, JsonObject, object_of, strings_of
 from flowcore.kept_templates import KeptTemplates
 from flowcore.models.workflows import Workflow
 from flowcore.nodes import Phase, RunRow
@@ -173,6 +174,7 @@ class Runs:
             selector=selector,
             parameters=parameters,
         )
+        await self._leave_pods(made.run, made.pods)
         await self._replace(StoredRun(made.run, made.nodes, made.manifest), {})
         await self.store.delete_document("RunExpiry", made.run.name, made.run.namespace)
         return made.run
@@ -252,6 +254,14 @@ class Runs:
         if repository is not None:
             artifacts = RepositoryArtifacts(repository, self.catalog, run.namespace)
         return RunContext(name=run.name, namespace=run.namespace, uid=run.uid, catalog=self.catalog, artifacts=artifacts, spec=spec)
+
+    async def _leave_pods(self, run: RunRow, pods: Sequence[str]) -> None:
+        """Note the pods that whoever drives the run must not take up."""
+        before = await self.store.documents(LEFT_PODS, name=run.name, namespace=run.namespace)
+        known = strings_of(before[0], "pods") if before else []
+        if pods:
+            listed: list[Json] = [*dict.fromkeys([*known, *pods])]
+            await self.store.put_document(LEFT_PODS, run.name, run.namespace, {"pods": listed})
 
     async def _hand_down(self, old: RunRow, new: RunRow) -> None:
         """A run that is made of another has the sensitive values that marks in its documents stand for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
 from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
@@ -25,6 +25,7 @@ _log = logging.getLogger("flowcore.kubernetes")
 _COMPLETION, _SUCCESS = "OnWorkflowCompletion", "OnWorkflowSuccess"
 _PAGE = 500
 _SECONDS_FOR_LABEL = 10.0
+_GONE_WITHIN = 60  # seconds for pods that a retry begins anew
 
 
 class EndedPods:
@@ -133,4 +134,31 @@ async def delete_pod(api: Api, namespace: str, metadata: JsonObject, grace: int 
         _log.warning("pod %s was not deleted: %s", metadata.get("name"), error)
 
 
-__all__ = ["EndedPods", "delete_pod"]
+async def delete_pods(api: Api, namespace: str, names: Sequence[str], run: str) -> None:
+    """Delete those pods of these names that are of the run with this uid, and wait until they are gone. Raises ExecutorError."""
+    left = list(names)
+    for pause in (0.0, 0.1, 0.3, *[1.0] * _GONE_WITHIN):
+        await asyncio.sleep(pause)
+        left = [name for name in left if await _is_there(api, namespace, name, run)]
+        if not left:
+            return
+    raise ExecutorError(f"pod {left[0]} of an earlier attempt is not gone after {_GONE_WITHIN} seconds: delete it, then continue the run")
+
+
+async def _is_there(api: Api, namespace: str, name: str, run: str) -> bool:
+    """Whether a pod is there and of the run; it is told to go."""
+    try:
+        pod = await api.request("GET", pods_path(namespace, name))
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    metadata = object_of(pod, "metadata")
+    if object_of(metadata, "annotations").get(RUN) != run:
+        return False
+    if not metadata.get("deletionTimestamp"):
+        await delete_pod(api, namespace, metadata, grace=1)
+    return True
+
+
+__all__ = ["EndedPods", "delete_pod", "delete_pods"]

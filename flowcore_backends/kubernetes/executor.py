@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.cluster import Cluster
 from flowcore_backends.kubernetes.config_map_cache import ConfigMapCache
 from flowcore_backends.kubernetes.dry_run import dry_run
+from flowcore_backends.kubernetes.ended_pods import delete_pods
 from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
 from flowcore_backends.kubernetes.pod_run import PodRun, Scratch
 from flowcore_backends.kubernetes.resources import ResourceRun
@@ -79,6 +80,11 @@ class KubernetesExecutor:
         running = self._running.get((invocation.uid, invocation.pod_name))
         if running is not None:
             running.stop(grace)
+
+    async def forget(self, pods: Sequence[str], context: RunContext) -> None:
+        """A retry begins these pods anew: delete them, and wait until they are gone. Raises ExecutorError."""
+        async with self._connected() as cluster:
+            await delete_pods(cluster.api, self.options.namespace or context.namespace, pods, context.uid)
 
     async def close(self, context: RunContext) -> None:
         """The run has ended: delete what its ``podGC`` and ``volumeClaimGC`` say, and close the connection if no other run needs it."""

@@ -133,7 +133,7 @@ class SqlStore:
             cursor.execute("DELETE FROM nodes WHERE id BETWEEN ? AND ?", keys_of(number))
             cursor.execute("DELETE FROM logs WHERE run = ?", (number,))
             cursor.execute("DELETE FROM orders WHERE namespace = ? AND name = ?", (namespace, name))
-            for kind in ("RunTemplates", "RunSettings"):
+            for kind in ("RunTemplates", "RunSettings", "RunPods"):
                 cursor.execute("DELETE FROM documents WHERE kind = ? AND namespace = ? AND name = ?", (kind, namespace, name))
             cursor.execute("DELETE FROM runs WHERE id = ?", (number,))
             return cursor.rowcount == 1
