@@ -67,12 +67,19 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
         return row
     if row is not None and row.waiting is not None:
         row = turn.put(replace(row, waiting=None))
-    if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and row.phase is Phase.PENDING:
+    if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and not stays_pending(turn, row):
         turn.mark(id_, Phase.RUNNING)
     turn.state.asked.discard(id_)
     turn.state.answered.discard(id_)
     turn.state.frames.pop(id_, None)
     return None
+
+
+def stays_pending(turn: Turn, node: Node) -> bool:
+    """Whether a composite node that waited at a gate keeps the phase it was made in until it ends. In Argo all do that were made to wait; those
+    that got their locks at once were not, and an engine that asks by commands cannot tell them apart.
+    """
+    return node.memoization is not None or turn.state.ask is not None
 
 
 def _hold_on(turn: Turn, node: NodeId, locks: tuple[JsonObject, ...]) -> None:

@@ -25,8 +25,13 @@ def outbound_nodes(turn: Turn, node: NodeId) -> list[NodeId]:
 
 
 def _of_container(turn: Turn, node: NodeId) -> list[NodeId]:
-    """A pod is its own way out, one of a containerSet leads out through the last of its containers."""
-    members = [child for child in turn.children(node) if turn.row(child).type is NodeType.CONTAINER]
-    if not members:
+    """A pod is its own way out. One of a containerSet leads out through the last of its containers, and through its hooks."""
+    row = turn.row(node)
+    children = [turn.row(child) for child in turn.children(node)]
+    if row.type is NodeType.POD and not any(child.type is NodeType.CONTAINER for child in children):
         return [node]
-    return [leaf for member in members for leaf in _of_container(turn, member)]
+    leaves: list[NodeId] = []
+    for child in children:
+        ends_here = row.type is NodeType.CONTAINER and child.boundary != row.boundary
+        leaves += [node] if ends_here else outbound_nodes(turn, child.id)
+    return leaves or [node]

@@ -75,19 +75,19 @@ def _judged(data: Mapping[str, Any], life: Life) -> Verdict:
     kind = kind_of(data)
     engine = life.drive.engine
     got = Answer(workflow_of(engine.run), nodes_of(engine.nodes), pods_of(life.drive.log), tasks_of(life.drive.log))
-    if kind in ("hangs", "panics"):
-        return _verdict(_against_defect(expected, got, kind), kind)
     alternative = answer_of(data["expected_alt"]) if data.get("expected_alt") else None
+    if kind in ("hangs", "panics"):
+        return _verdict(_against_defect(expected, got, kind, alternative), kind)
     return _verdict(differences(answer_of(expected), got, alternative=alternative), kind)
 
 
 def kind_of(data: Mapping[str, Any]) -> str:
     """Whether Argo answers clearly, or hangs with nothing left that runs, panics, or differs from run to run."""
     expected = data["expected"]
-    if data.get("nondeterministic"):
-        return "differs from run to run"
     if expected.get("stuck") and not _waits_rightly(data):
         return "hangs"
+    if data.get("nondeterministic"):
+        return "differs from run to run"
     texts = [str((expected.get("workflow") or {}).get("message")), *(str(node.get("message")) for node in expected.get("nodes") or ())]
     return "panics" if any(panic in text for text in texts for panic in PANICS) else ""
 
@@ -106,7 +106,7 @@ def _waits_rightly(data: Mapping[str, Any]) -> bool:
     return "200 passes" in data["expected"]["stuck"]
 
 
-def _against_defect(expected: Mapping[str, Any], got: Answer, kind: str) -> list[Difference]:
+def _against_defect(expected: Mapping[str, Any], got: Answer, kind: str, alternative: Answer | None) -> list[Difference]:
     """All that Argo finished before its defect must agree, and ours must end with an error that says why, of the run or of a node that Argo never
     finished (which may take nodes that Argo never made).
     """
@@ -121,7 +121,8 @@ def _against_defect(expected: Mapping[str, Any], got: Answer, kind: str) -> list
         found.append(Difference("workflow", f"workflow.message (Argo {kind})", "it, or a node in error, says why", ""))
     sound = [node for node in expected.get("nodes") or () if not any(panic in str(node.get("message")) for panic in PANICS)]
     known = {node["name"] for node in expected.get("nodes") or ()}
-    return [*found, *differences(answer_of({**expected, "nodes": sound}), _without_others(got, known), finished_only=True)]
+    ours = _without_others(got, known)
+    return [*found, *differences(answer_of({**expected, "nodes": sound}), ours, alternative=alternative, finished_only=True)]
 
 
 def _without_others(got: Answer, known: set[str]) -> Answer:

@@ -163,3 +163,22 @@ def test_who_is_waited_for_by_nobody_gives_locks_back_at_once() -> None:
     assert waiting.waiting is not None
     scene.grant(".a[0].q")
     assert [command.node for command in scene.commands if isinstance(command, Release)] == [waiting.id]
+
+
+def test_a_remembered_composite_node_stays_pending_until_it_ends() -> None:
+    """So a hook that asks whether it runs never fires; as in Argo."""
+    scene = Scene(
+        f"""
+        templates:
+        - name: main
+          dag: {{tasks: [{{name: a, template: cached, hooks: {{h: {{template: leaf, expression: tasks.a.status == "Running"}}}}}}]}}
+        - name: cached
+          {CACHE}
+          steps: [[{{name: x, template: leaf}}]]
+        """
+    )
+    scene.recall(".a")
+    scene.begin(".a[0].x")
+    assert (scene.node(".a").phase, scene.under_way()) == (Phase.PENDING, [".a[0].x"])
+    scene.succeed(".a[0].x")
+    assert (scene.node(".a").phase, scene.phase) == (Phase.SUCCEEDED, "Succeeded")

@@ -37,7 +37,8 @@ class Retrying:
         if node is None:
             node = turn.create(call, NodeType.RETRY, Phase.RUNNING, inputs=processed.inputs, display_name=display_name_of(processed.body))
         elif node.phase is Phase.PENDING:
-            node = turn.put(replace(node, phase=Phase.RUNNING, type=NodeType.RETRY))
+            phase = node.phase if gates.stays_pending(turn, node) else Phase.RUNNING
+            node = turn.put(replace(node, type=NodeType.RETRY, phase=phase))
         frame = RetryFrame(node=node.id, call=call, processed=processed, base=base)
         if call.hooked:  # Argo's flags of a hook's wrapper and of its attempts are one object
             node = turn.put(replace(node, retried=True))
@@ -98,7 +99,7 @@ class Retrying:
                     times.set_timer(turn, row, at)
                 return True
             case rules.TryAgain(until):
-                turn.put(replace(turn.row(frame.node), message="", wake_at=None, phase=Phase.RUNNING))
+                turn.put(replace(turn.row(frame.node), message="", wake_at=None))
                 if until is not None:
                     frame.call = replace(frame.call, until=until)
                 return False
