@@ -151,7 +151,13 @@ def graph(
 
 
 def generate(
-    file: Annotated[str, typer.Argument(metavar="RUN", help="A workflow with its status, as `run --output` or kubectl wrote it.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A file with a workflow and its status, as `flowcore run --output json` or `kubectl get workflow NAME -o json` wrote it.",
+        ),
+    ],
     workflow: Annotated[
         str, typer.Option(metavar="PATH", help="What the test loads; without it the workflow is written into the test.")
     ] = "",
@@ -162,7 +168,10 @@ def generate(
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> int:
-    """Print the script that completes commands and options; put it where your shell looks for such."""
+    """Print the script that completes commands and options in your shell.
+
+    For bash: flowcore completion bash > ~/.local/share/bash-completion/completions/flowcore. For zsh: source <(flowcore completion zsh) in ~/.zshrc, after compinit. For fish: flowcore completion fish > ~/.config/fish/completions/flowcore.fish.
+    """
     typer.echo(completion_script(shell.value))
     return 0
 

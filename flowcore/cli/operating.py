@@ -28,6 +28,9 @@ StoreUrl = Annotated[
     typer.Option("--store", metavar="URL", help="Where runs are recorded: sqlite:///FILE or postgresql://... Also FLOWCORE_STORE."),
 ]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Only in this namespace.")]
+InNamespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace it gets; else the document's, or default.")
+]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow; may be repeated.")
 ]
@@ -59,7 +62,7 @@ def submit(
     parameter_file: Annotated[str | None, typer.Option("--parameter-file", "-f", metavar="FILE", help="A mapping of parameters.")] = None,
     entrypoint: Annotated[str | None, typer.Option(metavar="TEMPLATE", help="Begin with this template.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the run.")] = None,
-    namespace: Namespace = None,
+    namespace: InNamespace = None,
     output: Format = None,
     store: StoreUrl = None,
 ) -> int:
@@ -141,7 +144,7 @@ def stop(
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
-    """Stop runs, exit handlers still run; or fail suspended nodes."""
+    """Stop runs; their exit handlers still run. With a selector, fail suspended nodes instead."""
     return _order(store, names, "stop", lambda runs, name: runs.stop(name, namespace, selector=selector, message=message))
 
 
@@ -233,7 +236,7 @@ def fork(
 
 
 def delete(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs: names, ids, beginnings of either, or @latest.")] = None,
     completed: Annotated[bool, typer.Option("--completed", help="All runs that have ended.")] = False,
     namespace: Namespace = None,
     store: StoreUrl = None,

@@ -10,7 +10,7 @@ import typer
 
 from flowcore.cli.inputs import documents_of
 from flowcore.cli.linting import lint_files
-from flowcore.cli.operating import Format, Namespace, StoreUrl, with_runs
+from flowcore.cli.operating import Format, InNamespace, Namespace, StoreUrl, with_runs
 from flowcore.cli.output import Output, write
 from flowcore.cli.problems import exits_cleanly
 from flowcore.errors import InvalidWorkflow, UsageError
@@ -27,7 +27,7 @@ _CRON = ("CronWorkflow",)
 
 
 def _create(kinds: tuple[str, ...]) -> Callable[..., int]:
-    def create(files: Files, namespace: Namespace = None, store: StoreUrl = None) -> int:
+    def create(files: Files, namespace: InNamespace = None, store: StoreUrl = None) -> int:
         """Keep documents in the store, in place of those of the same name."""
         documents = documents_of(files)
         wrong = sorted({document.kind for document in documents if document.kind not in kinds})
