@@ -155,9 +155,14 @@ class Audience:
             self._seen = {node.id: self._mask.row(node) for node in nodes}
             self._tells = [observer.watch(run) for observer in observers]
 
-    def subscribe(self, standing: Iterable[Node] = ()) -> Mailbox:
-        """All changes from now on, until the run has ended, after the rows of ``standing``; for as long as somebody holds it."""
-        box = Mailbox(NodeChanged(self._mask.row(node), None) for node in standing)
+    def subscribe(self, nodes: Iterable[Node], *, replay: bool) -> Mailbox:
+        """All changes from now on, until the run has ended, for as long as somebody holds the box. ``nodes`` are the rows as they stand, which
+        come first with ``replay``.
+        """
+        if not self:  # nobody was told of them
+            self._seen = {node.id: self._mask.row(node) for node in nodes}
+        standing = sorted(self._seen.values(), key=lambda node: node.seq) if replay else ()
+        box = Mailbox(NodeChanged(node, None) for node in standing)
         if self._closed:
             box.close()
         else:

@@ -153,7 +153,7 @@ class Run:
         So whoever comes late, even after the end, learns how each node stands and misses no change after that. The run waits for no reader: one
         who is behind by thousands of changes gets the latest row of each node instead of every step, and the newest output.
         """
-        return self._audience.subscribe(sorted(self._engine.nodes.values(), key=lambda node: node.seq) if replay else ())
+        return self._audience.subscribe(self._engine.nodes.values(), replay=replay)
 
     # --- orders ---------------------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +106,19 @@ def test_a_reader_who_sleeps_through_a_run_sees_its_end(library: str, monkeypatc
     seen = anyio.run(sleeper, backend=library)
     assert len(seen) == 302
     assert set(seen.values()) == {Phase.SUCCEEDED}
+
+
+async def test_who_comes_late_learns_what_each_row_was_before() -> None:
+    flow = Flow().load(HELLO)
+    flow.when("say-hello").takes("1h")
+    async with flow.open() as run:
+        while not run.snapshot().nodes:
+            await anyio.lowlevel.checkpoint()
+        before = dict(run.snapshot().nodes)
+        changed = [change async for change in run.events() if isinstance(change, NodeChanged)]
+    assert changed[0].previous == before[changed[0].node.id]
+    for one, other in pairwise(changed):
+        assert other.previous == one.node
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
