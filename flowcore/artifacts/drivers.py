@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from flowcore.artifacts.secrets import SecretReader
 from flowcore.errors import MissingBackend
@@ -36,6 +36,15 @@ class ArtifactDriver(Protocol):
 
     async def delete(self, location: JsonObject, secrets: SecretReader) -> None:
         """Remove the object, and all below its key; that there is none is no error. Raises ArtifactError."""
+        ...
+
+
+@runtime_checkable
+class SigningDriver(ArtifactDriver, Protocol):
+    """A driver whose store takes uploads from whoever has a signed URL."""
+
+    async def signed_put(self, location: JsonObject, secrets: SecretReader, seconds: int) -> str | None:
+        """A URL under which the location's object may be stored by a PUT for so long; None where that cannot be. Raises ArtifactError."""
         ...
 
 

@@ -8,11 +8,12 @@ notion of a complete location, as ``flowcore.models.artifacts`` has them.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from anyio import to_thread
 
 from flowcore.artifacts import git, http_files
-from flowcore.artifacts.drivers import find_driver
+from flowcore.artifacts.drivers import SigningDriver, find_driver
 from flowcore.artifacts.secrets import SecretReader
 from flowcore.errors import ArtifactError
 from flowcore.jsontypes import Json, JsonObject
@@ -28,6 +29,15 @@ _COMPLETE = {
     "hdfs": ("addresses",),
     "plugin": ("name", "configuration"),
 }
+
+
+@runtime_checkable
+class SigningStore(Protocol):
+    """An artifact store that gives URLs to store under."""
+
+    async def signed_put(self, key: str, seconds: int) -> str | None:
+        """A URL that is good for one object and so long; None where that cannot be."""
+        ...
 
 
 def location_of(artifact: JsonObject) -> tuple[str, JsonObject] | None:
@@ -111,6 +121,29 @@ async def save(artifact: JsonObject, source: Path, context: RunContext, default_
     else:
         raise ArtifactError(f"the output artifact '{artifact.get('name', '')}' cannot be stored as {kind}, which can only be read")
     return {kind: place}
+
+
+async def signed_put(artifact: JsonObject, context: RunContext, default_key: str, seconds: int) -> tuple[str, JsonObject] | None:
+    """A URL under which whoever has it may store the artifact by a PUT for so long, and the location as ``save`` would give it.
+
+    None where its store gives no such URLs. Raises ArtifactError, MissingBackend.
+    """
+    found = location_of(artifact)
+    unkeyed = found is None or (found[0] in KEY_FIELDS and not found[1].get(KEY_FIELDS[found[0]]))
+    key = default_key if unkeyed else own_key(artifact)
+    if key is not None:
+        if not isinstance(context.artifacts, SigningStore):
+            return None
+        url = await context.artifacts.signed_put(key, seconds)
+        location: JsonObject = {"s3": {"key": default_key}} if unkeyed or found is None else {found[0]: found[1]}
+        return (url, location) if url is not None else None
+    if found is None or found[0] not in KEY_FIELDS:
+        return None
+    driver = find_driver(_driver_name(*found))
+    if not isinstance(driver, SigningDriver):
+        return None
+    url = await driver.signed_put(found[1], SecretReader(context.catalog, context.namespace), seconds)
+    return (url, {found[0]: found[1]}) if url is not None else None
 
 
 async def delete(artifact: JsonObject, context: RunContext) -> None:

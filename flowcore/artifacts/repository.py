@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowcore.artifacts.drivers import find_driver
+from flowcore.artifacts.drivers import SigningDriver, find_driver
 from flowcore.artifacts.keys import parts_of_key
 from flowcore.artifacts.locations import KEY_FIELDS
 from flowcore.artifacts.secrets import SecretReader
@@ -54,6 +54,10 @@ class RepositoryArtifacts:
     async def delete(self, key: str) -> None:
         """Remove ``key`` and all below it."""
         await self._driver.delete(self._at(key), self._secrets)
+
+    async def signed_put(self, key: str, seconds: int) -> str | None:
+        """A URL under which ``key`` may be stored by a PUT for so long; None where the repository gives none."""
+        return await self._driver.signed_put(self._at(key), self._secrets, seconds) if isinstance(self._driver, SigningDriver) else None
 
     def _at(self, key: str) -> JsonObject:
         return {**self._place, KEY_FIELDS[self._kind]: self._prefix + "/".join(parts_of_key(key))}

@@ -68,14 +68,26 @@ class ObjectStoreDriver:
                     await obstore.delete_async(store, key)
 
 
+class SigningDriver(ObjectStoreDriver):
+    """The same over a store that takes uploads by signed URLs."""
+
+    async def signed_put(self, location: JsonObject, secrets: SecretReader, seconds: int) -> str | None:
+        """A URL under which the object of the location's key may be stored by a PUT for so long; None without keys, or where it is encrypted by headers."""
+        place = self._read(location, secrets)
+        if place.provider != "s3" or "skip_signature" in place.settings or "server_side_encryption" in place.settings:
+            return None
+        with _explained(place):
+            return await obstore.sign_async(_opened(place), "PUT", place.key, timedelta(seconds=seconds))
+
+
 def s3_driver() -> ObjectStoreDriver:
     """``s3``: Amazon's, and every store that speaks its language."""
-    return ObjectStoreDriver(s3_place)
+    return SigningDriver(s3_place)
 
 
 def oss_driver() -> ObjectStoreDriver:
     """``oss``: Alibaba's, which speaks the language of S3."""
-    return ObjectStoreDriver(oss_place)
+    return SigningDriver(oss_place)
 
 
 def gcs_driver() -> ObjectStoreDriver:

@@ -26,6 +26,7 @@ class Cluster:
         self.discovery = Discovery(self.api)
         self.loop = asyncio.get_running_loop()
         self.active = 0
+        self.unreachable: set[str] = set()  # stores that pods could not reach
         self.slots = asyncio.Semaphore(options.parallelism)
         self.followed_logs = asyncio.Semaphore(options.followed_logs)
         self._watches: dict[str, tuple[PodWatch, asyncio.Task[None]]] = {}

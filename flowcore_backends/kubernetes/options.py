@@ -28,6 +28,7 @@ class KubernetesOptions:
     - ``busybox_image``: an image with a static busybox, for the container that puts inputs in place and holds outputs.
     - ``images``: entrypoint and command of images whose templates give no command, by image name.
     - ``exec``: whether exec may be used: for outputs above 4 KB and for inputs above ``inline_inputs`` bytes.
+    - ``direct_uploads``: large output artifacts go straight from the pod into a store that speaks S3's language at an http address, by a signed URL.
     - ``inline_inputs``: input artifacts up to this many bytes (packed) travel in the pod's manifest.
     - ``service_account``: for pods whose workflow names none.
     - ``logs``: ``follow`` (as containers print; at most ``followed_logs`` at once, the others at their end), ``end`` or ``none``.
@@ -56,6 +57,7 @@ class KubernetesOptions:
     busybox_image: str = "busybox:musl"
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec: bool = True
+    direct_uploads: bool = True
     inline_inputs: int = 64 << 10
     service_account: str | None = None
     holder_resources: JsonObject = field(default_factory=_holder_resources)
@@ -92,6 +94,7 @@ class KubernetesChoices(TypedDict, total=False):
     busybox_image: str
     images: Mapping[str, Sequence[str]]
     exec: bool
+    direct_uploads: bool
     inline_inputs: int
     service_account: str | None
     holder_resources: JsonObject

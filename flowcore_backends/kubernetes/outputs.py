@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -122,9 +122,14 @@ def keep(files: dict[str, bytes], folder: Path) -> None:
             (folder / name).write_bytes(content)
 
 
-async def collect(folder: Path, invocation: Invocation, context: RunContext, layout: Layout) -> Collected:
-    """Read parameters and result from ``folder`` and store the artifacts; what is not there is left out, for the engine to judge."""
-    found = Collected()
+async def collect(
+    folder: Path, invocation: Invocation, context: RunContext, layout: Layout, stored: Mapping[str, JsonObject] | None = None
+) -> Collected:
+    """Read parameters and result from ``folder`` and store the artifacts; what is not there is left out, for the engine to judge.
+
+    ``stored`` are the locations of artifacts that are where they belong already.
+    """
+    found = Collected(artifacts=dict(stored or {}))
     if layout.capture:
         found.result = (await to_thread.run_sync(_tail, folder / "result")).removesuffix("\n")
     found.progress = progress_of(await to_thread.run_sync(_read, folder / "progress"))
@@ -137,6 +142,8 @@ async def collect(folder: Path, invocation: Invocation, context: RunContext, lay
         except (ArtifactError, OSError) as error:
             found.problem = found.problem or str(error)
     for artifact in staging.output_artifacts(invocation):
+        if artifact.name in found.artifacts:
+            continue
         try:
             place = await _unpacked(folder, numbers[artifact.path], places, artifact.path) if artifact.path else None
             if place is not None:

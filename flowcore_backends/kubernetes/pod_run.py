@@ -24,6 +24,7 @@ from flowcore_backends.kubernetes.logs import relay_log
 from flowcore_backends.kubernetes.outputs import Collected
 from flowcore_backends.kubernetes.pods import PodParts, pod_manifest
 from flowcore_backends.kubernetes.status import PodView, Verdict, is_transient
+from flowcore_backends.kubernetes.straight import upload_straight
 from flowcore_backends.kubernetes.watch import Followed
 from flowcore_backends.output import LineReporter, Tail
 
@@ -71,6 +72,7 @@ class PodRun:
         self._seen_going = False  # deleted while its main containers had not ended
         self._logs: dict[str, asyncio.Task[None]] = {}
         self._result: Tail | None = None
+        self._stored: dict[str, JsonObject] = {}  # artifacts that the pod itself has stored
         self._view = PodView({}, self._layout.mains)
 
     @property
@@ -317,7 +319,7 @@ class PodRun:
             raise ExecutorError("outputs lost: the container that held them is gone")
         else:
             note = await self._fetched()
-        found = await outputs.collect(self._folder, self._invocation, self._context, self._layout)
+        found = await outputs.collect(self._folder, self._invocation, self._context, self._layout, self._stored)
         if note is None:
             await outputs.release(api, self._namespace, name)
         return found
@@ -327,6 +329,7 @@ class PodRun:
         try:
             if not self._options.exec:
                 raise ExecutorError("outputs lost: above 4 KB they travel by exec, which is switched off")
+            await self._upload_straight()
             await outputs.fetch(self._cluster.api, self._namespace, self._invocation.pod_name, self._folder)
             return None
         except ExecutorError:
@@ -335,6 +338,13 @@ class PodRun:
                 raise
             outputs.keep(note, self._folder)
             return note
+
+    async def _upload_straight(self) -> None:
+        if self._options.direct_uploads:
+            cluster, invocation = self._cluster, self._invocation
+            self._stored = await upload_straight(
+                cluster.api, self._namespace, invocation.pod_name, invocation, self._context, self._layout, cluster.unreachable
+            )
 
     # --- logs -----------------------------------------------------------------------------------------------------------------------
 
