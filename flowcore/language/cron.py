@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flowcore.errors import ExpressionError, LimitExceeded
 from flowcore.language.go_numbers import parse_int
 from flowcore.language.quantities import parse_nanoseconds
+from flowcore.language.zones import load_zone
 
 MAX_TEXT = 1_000
 _YEARS_AHEAD = 5
@@ -130,10 +130,10 @@ class _Unreadable(Exception):
 def _load_zone(name: str) -> tzinfo:
     if name in ("", "UTC", "Local"):
         return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _Unreadable(f"provided bad location {name}: unknown time zone {name}") from None
+    zone = load_zone(name)
+    if zone is None:
+        raise _Unreadable(f"provided bad location {name}: unknown time zone {name}")
+    return zone
 
 
 def _parse(text: str, zone: tzinfo | None, *, seconds: bool) -> Schedule | Interval:

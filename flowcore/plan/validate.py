@@ -8,12 +8,12 @@ Argo stops, this goes on. What Argo finds out only while it runs is added. Each 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flowcore.errors import ExpressionError, Problem
 from flowcore.jsontypes import JsonObject
 from flowcore.language.cron import parse_schedule
 from flowcore.language.selectors import parse_selector
+from flowcore.language.zones import load_zone
 from flowcore.models import (
     AnyDocument,
     Arguments,
@@ -287,13 +287,7 @@ def _check_cron(report: Report, cron: CronWorkflow, library: Library) -> None:
 
 
 def _is_timezone(name: str) -> bool:
-    if name == "Local":
-        return True
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+    return name == "Local" or load_zone(name) is not None
 
 
 def _check_binding(report: Report, binding: WorkflowEventBinding) -> None:

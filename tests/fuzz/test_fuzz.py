@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from random import Random
 
 import pytest
 
 import flowcore
+from flowcore.errors import ExpressionError
 from flowcore.jsontypes import object_of, strings_of
+from flowcore.language.cron import parse_schedule
+from flowcore.language.zones import load_zone
 from flowcore_backends.fake import FakeExecutor
 from tests.fuzz.mutations import archive, mutated, texts
 from tests.fuzz.targets import TEXTS, feed
@@ -46,6 +50,17 @@ def test_halves_of_surrogate_pairs_are_no_characters() -> None:
     executor = FakeExecutor(record=True)
     assert flowcore.run_sync(workflow, executor=executor, parameters={"p": "a\ud800"}).phase == "Succeeded"
     assert strings_of(object_of(executor.calls("main")[0].body, "container"), "command") == ["A\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "zone", ["a.b" * 200, "../../etc/localtime", "/etc/localtime", "Europe/" + "a" * 200, "x" * 5000, "a\x00b", "Europe"]
+)
+def test_names_of_time_zones_are_looked_at_before_they_are_looked_up(zone: str) -> None:
+    for schedule in (f"CRON_TZ={zone} 0 0 * * *", f"TZ={zone} @daily"):
+        with pytest.raises(ExpressionError):
+            parse_schedule(schedule)
+    feed("expressions", f"timezone({json.dumps(zone)})")
+    assert load_zone(zone) is None
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flowcore.language.expr.limits import Panic
 from flowcore.language.go_layouts import layout_chunks
 from flowcore.language.go_time import DEFAULT_TEXT, ParsedTime, format_time
+from flowcore.language.zones import load_zone
 
 _SECOND: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,10 +56,10 @@ class Zone:
             return Zone("Local", UTC)
         if ".." in name or name[0] in "/\\" or "\\" in name:
             raise Panic("time: invalid location name")
-        try:
-            return Zone(name, ZoneInfo(name))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise Panic(f"unknown time zone {name}") from None
+        rules = load_zone(name)
+        if rules is None:
+            raise Panic(f"unknown time zone {name}")
+        return Zone(name, rules)
 
 
 class Duration:
