@@ -98,10 +98,13 @@ def _broken(invocation: Invocation, rule: Rule) -> Outcome:
 
 
 def _named_outputs(invocation: Invocation, rule: Rule) -> dict[str, Any]:
-    """Only what the rule names: work that failed reports nothing by itself."""
+    """Only what the rule names: work that failed reports nothing by itself. With that come its other parameters, empty or at their defaults."""
     named: dict[str, Any] = {}
     if rule.get("parameters"):
-        named["parameters"] = {name: str(value) for name, value in rule["parameters"].items() if name in output_parameters(invocation)}
+        given = rule["parameters"]
+        named["parameters"] = {
+            name: str(given.get(name, "")) for name in output_parameters(invocation) if name in given or not _default(invocation, name)
+        }
     if "result" in rule and invocation.capture_result:
         named["result"] = rule["result"]
     return named
@@ -131,7 +134,7 @@ def _of_set(invocation: Invocation, rule: Rule, rules: Rules) -> Outcome:
 
 
 def _set_failed(invocation: Invocation, culprit: str, rule: Rule) -> Outcome:
-    code, message = rule.get("exitCode", 1), rule.get("message", "")
+    code, message = rule.get("exitCode", 1), ""  # what the container said is lost in a set
     members: dict[str, MemberOutcome] = {}
     blocked = {culprit}
     for container in invocation.body["containerSet"]["containers"]:
@@ -175,6 +178,12 @@ def output_parameters(invocation: Invocation) -> list[str]:
         for parameter in outputs.get("parameters") or ()
         if parameter.get("valueFrom") and not {"expression", "parameter", "configMapKeyRef"}.intersection(parameter["valueFrom"])
     ]
+
+
+def _default(invocation: Invocation, name: str) -> bool:
+    outputs: Any = invocation.body.get("outputs") or {}
+    found = next((parameter for parameter in outputs.get("parameters") or () if parameter["name"] == name), {})
+    return found.get("valueFrom", {}).get("default") is not None
 
 
 def _artifacts(invocation: Invocation) -> Iterator[tuple[str, dict[str, Any]]]:
