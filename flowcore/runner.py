@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from flowcore.audience import Audience, Change, NodeChanged, Observer, RunChanged
 from flowcore.clocks import SharedVirtualClock
+from flowcore.deep_calls import DeepCalls
 from flowcore.engine import control
 from flowcore.engine.engine import Engine
 from flowcore.engine.messages import (
@@ -111,6 +112,7 @@ class Run:
         self._questions: dict[NodeId | None, Acquire] = {}
         self._saved_manifest = False
         self._now = world.clock.now()
+        self._deep_calls = DeepCalls(engine.plan.options.max_depth)
         self._seer = world.executor if isinstance(world.executor, ForeseeingExecutor) else None
 
     def __repr__(self) -> str:
@@ -271,7 +273,8 @@ class Run:
 
     async def _react(self, events: Sequence[Event]) -> None:
         self._now = self._world.clock.now()
-        reaction = self._engine.handle(events, self._now)
+        with self._deep_calls:
+            reaction = self._engine.handle(events, self._now)
         if self._audience:
             self._audience.publish(reaction.nodes, reaction.run)
         for command in reaction.commands:
