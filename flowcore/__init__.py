@@ -1,10 +1,14 @@
 """flowcore runs, tests and embeds Argo-style workflows anywhere: a pure-Python workflow engine on asyncio and trio.
 
-import flowcore
-from flowcore_backends.local import LocalExecutor
+::
 
-result = flowcore.run_sync("workflow.yaml", executor=LocalExecutor())
-print(result.phase, result.outputs.parameters)
+    import flowcore
+    from flowcore_backends.local import LocalExecutor
+
+    result = flowcore.run_sync("workflow.yaml", executor=LocalExecutor())
+    print(result.phase, result.outputs.parameters)
+
+These are the names for users; what only few need stands in the modules, which ``docs/api.md`` names.
 """
 
 from __future__ import annotations
