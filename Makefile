@@ -47,6 +47,7 @@ nightly: $(READY)  ## the long look: 10,000 simulated workflows, and processes k
 
 bench: $(READY)  ## microseconds and bytes a node, beside bare asyncio
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/durable.py
 
 clean:
 	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

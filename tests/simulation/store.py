@@ -98,7 +98,10 @@ class SimulatedStore:
         return SimulatedClaim(self, kept, kept.fence)
 
     async def runs(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
-        rows = [(load_run(kept.record), kept) for kept in self.runs_.values() if kept.record]
+        named = any(name.startswith(prefix) for _, name in self.runs_)  # else it is the beginning of an id
+        rows = [
+            (load_run(kept.record), kept) for key, kept in self.runs_.items() if kept.record and (not named or key[1].startswith(prefix))
+        ]
         found = [
             StoredSummary(row, str(kept.driver) if kept.driver else None)
             for row, kept in rows
