@@ -5,8 +5,10 @@ Argo keeps them in ``status.storedTemplates``; here ``open_run`` wraps the catal
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flowcore.jsontypes import JsonObject
-from flowcore.ports import Catalog
+from flowcore.ports import Catalog, ChangingCatalog
 
 _KEPT = frozenset({"WorkflowTemplate", "ClusterWorkflowTemplate"})
 
@@ -30,6 +32,11 @@ class KeptTemplates:
         if found is not None:
             self.kept[key] = found
         return found
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called when something that was asked for has changed, where the catalog can tell."""
+        if isinstance(self._catalog, ChangingCatalog):
+            self._catalog.on_change(wake)
 
 
 __all__ = ["KeptTemplates"]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flowcore.jsontypes import JsonObject
 from flowcore.plan.locking import limit_of, name_of, problem_of
-from flowcore.ports import Catalog, LockAnswer
+from flowcore.ports import Catalog, ChangingCatalog, LockAnswer
 
 
 @dataclass(slots=True)
@@ -48,6 +48,14 @@ class MemoryLocks:
         self._locks: dict[str, _Lock] = {}
         self._wakers: list[Callable[[str], None]] = []
         self._asked = 0
+        if isinstance(catalog, ChangingCatalog):
+            catalog.on_change(self.ask_again)
+
+    def ask_again(self) -> None:
+        """Limits may have changed: have everybody ask again who waits, first come first."""
+        for other in [holder for lock in self._locks.values() for holder in lock.order()]:
+            for wake in list(self._wakers):
+                wake(other)
 
     def acquire(self, holder: str, locks: Sequence[JsonObject], *, namespace: str, priority: int, created: datetime) -> LockAnswer:
         """Try to take all of ``locks``; if that cannot be, ``holder`` queues for each."""

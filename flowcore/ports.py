@@ -41,6 +41,15 @@ class Catalog(Protocol):
         ...
 
 
+@runtime_checkable
+class ChangingCatalog(Catalog, Protocol):
+    """A catalog whose documents may change while somebody waits for that: limits of semaphores, for instance."""
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Have the method ``wake`` called in this event loop when a ConfigMap that was asked for has changed, while its object lives."""
+        ...
+
+
 class ArtifactStore(Protocol):
     """Keeps artifacts by key: the default artifact repository of a run."""
 
@@ -294,6 +303,7 @@ __all__ = [
     "Cache",
     "CacheAnswer",
     "Catalog",
+    "ChangingCatalog",
     "CheckingExecutor",
     "Clock",
     "Executor",

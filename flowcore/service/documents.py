@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flowcore.catalogs import MemoryCatalog
 from flowcore.durable import RunStore
 from flowcore.jsontypes import JsonObject, object_of, text_of
-from flowcore.ports import Catalog
+from flowcore.ports import Catalog, ChangingCatalog
 
 SHARED_KINDS = ("WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow", "WorkflowEventBinding", "ConfigMap", "Secret")
 _CLUSTER = "ClusterWorkflowTemplate"
@@ -30,6 +32,11 @@ class StoreCatalog:
         """The manifest of ``kind`` called ``name``, or None."""
         found = self._base.get(kind, name, namespace) if self._base is not None else None
         return found if found is not None else self._held.get(kind, name, namespace)
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called when something of ``base`` that was asked for has changed, where it can tell."""
+        if isinstance(self._base, ChangingCatalog):
+            self._base.on_change(wake)
 
 
 async def put_shared(store: RunStore, document: JsonObject, namespace: str) -> str:

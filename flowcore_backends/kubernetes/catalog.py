@@ -6,10 +6,13 @@ What was read a moment ago is answered from memory; what was read a while ago is
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -32,6 +35,7 @@ _KINDS: dict[str, tuple[str, str, bool]] = {
     "Secret": ("api/v1", "secrets", True),
 }
 _PAGE = 500
+_LEAST_PAUSE = 0.05  # seconds between two looks for changes
 _Key: TypeAlias = tuple[str, str, str]
 
 
@@ -67,6 +71,8 @@ class ClusterCatalog:
         self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
         self._thread: ApiThread | None = None
+        self._listeners: list[tuple[asyncio.AbstractEventLoop, weakref.WeakMethod[Callable[[], None]]]] = []
+        self._watches = False
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
         """The manifest of ``kind`` called ``name``, or None. Blocks for a request if it is not known."""
@@ -85,6 +91,17 @@ class ClusterCatalog:
             self._connected().begin(lambda api: self._read_again(api, key))
         return known.manifest
 
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Have the method ``wake`` called in this event loop when a ConfigMap that was asked for has changed, while its object lives."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # nobody here could wait for anything
+        self._listeners.append((loop, weakref.WeakMethod(wake)))
+        if not self._watches:
+            self._watches = True
+            self._connected().begin(self._look_for_changes)
+
     def all(self, kind: str, namespace: str | None = None) -> list[JsonObject]:
         """All objects of a kind in a namespace, by name. Raises ExecutorError, also where the right to list them is missing."""
         return self._connected().call(lambda api: self._list(api, kind, self._options.namespace or namespace or "default"))
@@ -92,7 +109,7 @@ class ClusterCatalog:
     def close(self) -> None:
         """End the thread and its connection."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            thread, self._thread, self._watches = self._thread, None, False
         if thread is not None:
             thread.close()
 
@@ -131,6 +148,27 @@ class ClusterCatalog:
             _log.info("%s %s could not be read again: %s", key[0], key[2], error)
             self._known[key] = replace(self._known[key], asked_again=False)
 
+    async def _look_for_changes(self, api: Api) -> None:
+        """Read the ConfigMaps that were asked for again and again, and tell of changes, while somebody listens."""
+        while self._listeners:
+            await asyncio.sleep(max(self._fresh, _LEAST_PAUSE))
+            for key, before in list(self._known.items()):
+                if key[0] == "ConfigMap":
+                    await self._read_again(api, key)
+                    if _version(self._known[key].manifest) != _version(before.manifest):
+                        self._tell()
+        self._watches = False
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            loop, method = listener
+            wake = method()
+            if wake is None or loop.is_closed():
+                self._listeners.remove(listener)
+            else:
+                with suppress(RuntimeError):  # closed just now
+                    loop.call_soon_threadsafe(wake)
+
     async def _list(self, api: Api, kind: str, namespace: str) -> list[JsonObject]:
         found: list[JsonObject] = []
         further = ""
@@ -141,6 +179,10 @@ class ClusterCatalog:
             further = text_of(object_of(page, "metadata"), "continue")
             if not further:
                 return found
+
+
+def _version(manifest: JsonObject | None) -> str:
+    return text_of(object_of(manifest or {}, "metadata"), "resourceVersion")
 
 
 def _path(kind: str, namespace: str) -> str:

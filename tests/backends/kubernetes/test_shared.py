@@ -34,23 +34,25 @@ ALWAYS = timedelta(days=1)
 @contextmanager
 def cluster() -> Iterator[FakeKube]:
     """A server in a thread of its own: catalogs block the loop that asks them."""
-    ready, over, made = threading.Event(), asyncio.Event(), FakeKube(default=ends())
-    loop = asyncio.new_event_loop()
+    ready, made = threading.Event(), FakeKube(default=ends())
+    ways_out: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def serve() -> None:
+        over = asyncio.Event()
+        ways_out.append((asyncio.get_running_loop(), over))
         async with made:
             ready.set()
             await over.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     ready.wait(10)
     try:
         yield made
     finally:
+        ((loop, over),) = ways_out
         loop.call_soon_threadsafe(over.set)
         thread.join()
-        loop.close()
 
 
 def named(kind: str, name: str, **more: Any) -> JsonObject:
@@ -153,6 +155,32 @@ def test_a_run_takes_templates_parameters_and_limits_from_the_cluster() -> None:
         assert (result.phase, result.message) == (WorkflowPhase.SUCCEEDED, "")
         containers = kube.objects("pods")[0]["spec"]["containers"]  # type: ignore[index, call-overload]  # a pod
         assert containers[0]["command"][-1] == "hello"  # type: ignore[index, call-overload]  # a container
+
+
+def test_a_limit_that_is_raised_lets_those_in_who_wait() -> None:
+    """Nobody gives anything back: the changed ConfigMap alone wakes the second."""
+    semaphore = {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": "one"}}]}
+    work = {"name": "work", "synchronization": semaphore, "container": {"image": "i", "command": ["true"]}}
+    main = {"name": "main", "steps": [[{"name": "a", "template": "work"}, {"name": "b", "template": "work"}]]}
+    workflow = named("Workflow", "wf", spec={"entrypoint": "main", "templates": [main, work]})
+    with cluster() as kube:
+        kube.pods.scripts.append(("", both_are_there(kube)))
+        kube.add(named("ConfigMap", "limits", data={"one": "1"}))
+        with catalog_of(kube, fresh=timedelta(milliseconds=50)) as catalog:
+            result = flowcore.run_sync(workflow, executor=KubernetesExecutor(api_server=kube.url), catalog=catalog)
+        assert result.phase is WorkflowPhase.SUCCEEDED
+
+
+def both_are_there(kube: FakeKube) -> Any:
+    """A pod's life that raises the limit, and ends only when there are two pods."""
+
+    async def life(pod: Any) -> None:
+        kube.store.patch("configmaps", "default", "limits", {"data": {"one": "2"}}, "merge")
+        while len(kube.objects("pods")) < 2:
+            await asyncio.sleep(0.005)
+        await ends()(pod)
+
+    return life
 
 
 # --- memoized outputs -------------------------------------------------------------------------------------------------------------------
