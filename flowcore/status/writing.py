@@ -13,6 +13,7 @@ from flowcore.status.progress import progress_of
 COMPLETED_LABEL = "workflows.argoproj.io/completed"
 PHASE_LABEL = "workflows.argoproj.io/phase"
 DERIVED_CONDITIONS = ("PodRunning", "Completed")
+_REPOSITORIES = "artifact-repositories"  # the ConfigMap that is meant where none is named
 _EXECUTED = frozenset({NodeType.POD, NodeType.HTTP, NodeType.PLUGIN})
 
 
@@ -26,7 +27,9 @@ def workflow_with_status(manifest: JsonObject, run: RunRow, nodes: Iterable[Node
     document: JsonObject = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **manifest}
     document["metadata"] = _metadata(_object(manifest.get("metadata")), run)
     document["spec"] = _spec(_object(manifest.get("spec")), run)
-    document["status"] = _status(run, rows)
+    status = document["status"] = _status(run, rows)
+    if reference := _object(_object(manifest.get("spec")).get("artifactRepositoryRef")):
+        status["artifactRepositoryRef"] = {"configMap": _REPOSITORIES, **reference, "namespace": run.namespace}
     return document
 
 

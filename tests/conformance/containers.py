@@ -29,7 +29,7 @@ from tests.conformance import images
 from tests.conformance.answers import part
 from tests.conformance.outcomes import Rules, outcome_of
 
-SECONDS_PER_CONTAINER = 4.0
+SECONDS_PER_CONTAINER = 6.0
 SECONDS_TO_PULL = 5.0
 _CLONED = "cloned-repository"
 _STORED = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "artifactory": "url", "http": "url", "plugin": "key"}
@@ -65,15 +65,18 @@ class Containers:
 
     def run(self, invocation: Invocation, catalog: Any, spec: Mapping[str, Any]) -> Work:
         """Let the pod of an invocation do its work."""
-        if _beyond_processes(invocation.body):
+        if beyond_processes(invocation.body):
             return Work(outcome_of(invocation, Rules(())))
         for notes in (self._naps, self._orders):
             notes.write_text("", encoding="utf-8")
         local = replace(invocation, body=_at_home(invocation.body), inputs=_at_home({"inputs": invocation.inputs or {}})["inputs"])
         outcome = self._portal.call(self._run, local, self._context(invocation, catalog, spec))
         work = Work(_back_in_place(outcome, invocation.body), 1.0 + _pulling(invocation.body))
+        beside = {sidecar["name"] for sidecar in invocation.body.get("sidecars") or ()}
         for nap in self._naps.read_text(encoding="utf-8").splitlines():
-            slept, _, progress = nap.partition(" ")
+            sleeper, slept, progress = nap.split(" ", 2)
+            if sleeper in beside:  # the pod does not wait for it
+                continue
             if progress:
                 work.progress.append((work.seconds, progress))
             work.seconds += _seconds(slept)
@@ -141,7 +144,7 @@ def shared_containers() -> Containers:
     return _shared[0]
 
 
-def _beyond_processes(body: Mapping[str, Any]) -> bool:
+def beyond_processes(body: Mapping[str, Any]) -> bool:
     """Whether a pod is asked for what the simulation has not: Kubernetes' answers, a terminal, a repository on the internet. It is taken to go well."""
     if not any(body.get(kind) for kind in ("container", "script", "containerSet", "data")):
         return True
@@ -218,13 +221,20 @@ def _key_of(artifact: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _log_in_place(found: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a log lies: under its key in the store that the template's archive is in."""
+    kind = next((kind for kind in _STORED if kind in (body.get("archiveLocation") or {})), "s3")
+    key = (found.get("s3") or {}).get("key")
+    return {kind: {_STORED[kind]: key}} if key else found
+
+
 def _back_in_place(outcome: Outcome | None, body: Mapping[str, Any]) -> Outcome | None:
     """The outcome with each artifact where the document wanted it."""
     if outcome is None or not outcome.artifacts:
         return outcome
     wanted = {artifact["name"]: artifact for artifact in (body.get("outputs") or {}).get("artifacts") or ()}
     places = {
-        name: {kind: wanted[name][kind] for kind in _STORED if kind in wanted[name]} if name in wanted else found
+        name: {kind: wanted[name][kind] for kind in _STORED if kind in wanted[name]} if name in wanted else _log_in_place(found, body)
         for name, found in outcome.artifacts.items()
     }
     return replace(outcome, artifacts={name: place or outcome.artifacts[name] for name, place in places.items()})

@@ -17,10 +17,10 @@ COMMANDS = {
 }
 SHORT_NAPS, MOST_NAPS = 3, 200
 
-# Time is simulated: `sleep` notes how long it would have slept, and the progress so far. The first naps are short real ones, so that what
+# Time is simulated: `sleep` notes who would have slept how long, and the progress so far. The first naps are short real ones, so that what
 # runs beside gets its turn; a loop that only sleeps is caught by a long one.
 _SLEEP = f"""#!/bin/sh
-echo "$1 $(tail -n 1 "$ARGO_PROGRESS_FILE" 2>/dev/null)" >> "$NAPS"
+echo "${{ARGO_CONTAINER_NAME:-main}} $1 $(tail -n 1 "$ARGO_PROGRESS_FILE" 2>/dev/null)" >> "$NAPS"
 count=$(wc -l < "$NAPS")
 [ "$count" -gt {MOST_NAPS} ] && exec /bin/sleep 3600
 [ "$count" -le {SHORT_NAPS} ] && exec /bin/sleep 0.2

@@ -27,8 +27,8 @@ from flowcore.engine.messages import (
 from flowcore.errors import InvalidWorkflow
 from flowcore.nodes import NodeId, NodeType, Phase, Shutdown
 from tests.conformance.answers import part
-from tests.conformance.containers import Work, shared_containers
-from tests.conformance.driving import REPOSITORY, Drive, World, open_run
+from tests.conformance.containers import Work, beyond_processes, shared_containers
+from tests.conformance.driving import Drive, World, open_run
 from tests.conformance.fixtures import ARTIFACT_DRIVERS, POWERLESS_ACCOUNTS, WORKFLOW_DEFAULTS
 from tests.conformance.outcomes import Rules, killed, outcome_of
 from tests.conformance.podviews import AGENT_TYPES, pod_of
@@ -39,9 +39,10 @@ _ARCHITECTURES = ("amd64", "arm64")
 _SYSTEMS = ("linux", "windows")
 CONFIGURATION: dict[str, Any] = {  # of the cluster's controller
     "artifact_drivers": frozenset(ARTIFACT_DRIVERS),
-    "artifact_repository": {**REPOSITORY, "archiveLogs": True},
+    "artifact_repository": {"s3": {}},  # that of its ConfigMaps holds
     "workflow_defaults": WORKFLOW_DEFAULTS,
 }
+HOST = "k3d-e2e-server-0"  # the name of the machine that pods run on
 MACHINES = {  # the labels of the cluster's machines
     "kubernetes.io/arch": _ARCHITECTURES,
     "kubernetes.io/os": _SYSTEMS,
@@ -56,7 +57,7 @@ class LiveRun:
     def __init__(self, cluster: Cluster, document: Mapping[str, Any], **options: Any) -> None:
         self.cluster, self.manifest = cluster, document
         self.refusal = ""
-        self.ended = self.deleted = self.homeless = False
+        self.ended = self.deleted = self.homeless = self.beyond = False
         self.invocations: dict[NodeId, Any] = {}
         self.stopping: set[NodeId] = set()
         self.wakes: dict[NodeId | None, datetime] = {}
@@ -115,10 +116,11 @@ class LiveRun:
         if not self._finds_a_machine(invocation):
             self.homeless = True
             return
-        self.tell(Started(node), SECOND)
+        self.tell(Started(node, HOST), SECOND)
         if invocation.daemon:
             self.tell(Ready(node, "10.0.0.1"), 2 * SECOND)
         work = self._work(invocation)
+        self.beyond = self.beyond or beyond_processes(invocation.body)
         for seconds, progress in work.progress:
             self.tell(Progressed(node, progress=progress), timedelta(seconds=1 + seconds))
         for words in work.orders:

@@ -136,6 +136,12 @@ def test_a_node_is_written_with_argos_field_names() -> None:
     assert nodes[node_id(WF, "demo.onExit")]["synchronizationStatus"] == {"waiting": "default/Mutex/m"}
 
 
+def test_the_repository_that_a_workflow_names_is_told() -> None:
+    written: Any = workflow_with_status({"spec": {"artifactRepositoryRef": {"key": "k"}}}, the_run(), [])
+    assert written["status"]["artifactRepositoryRef"] == {"configMap": "artifact-repositories", "key": "k", "namespace": "argo"}
+    assert "artifactRepositoryRef" not in cast("Any", workflow_with_status({}, the_run(), []))["status"]
+
+
 def test_children_follow_from_parents_in_the_order_of_creation() -> None:
     nodes = cast("Any", workflow_with_status({}, the_run(), reversed(the_rows())))["status"]["nodes"]
     assert nodes["demo"]["children"] == [node_id(WF, "demo[0]")]
