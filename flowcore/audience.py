@@ -20,6 +20,7 @@ from flowcore.secrecy import Mask
 _log = logging.getLogger("flowcore")
 MOST_UNREAD = 10_000  # changes that a reader may be behind before what he missed is drawn together
 MOST_TEXT = 4 << 20  # characters of output that are kept for him
+_READ_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Mailbox:
         self._text = 0  # characters of output among them
         self._awake = anyio.Event()
         self._closed = False
+        self._read = 0
 
     def __len__(self) -> int:
         return len(self._unread)
@@ -102,7 +104,9 @@ class Mailbox:
         return self
 
     async def __anext__(self) -> Change:
-        await anyio.lowlevel.checkpoint()
+        self._read += 1
+        if self._read % _READ_AT_ONCE == 0:  # often enough for others to have their turn, seldom enough to keep up with them
+            await anyio.lowlevel.checkpoint()
         while not self._unread:
             if self._closed:
                 raise StopAsyncIteration
