@@ -110,6 +110,7 @@ class Run:
         self._tasks: TaskGroup | None = None
         self._unwatch = world.locks.watch(self._lock_is_free)
         self._questions: dict[NodeId | None, Acquire] = {}
+        self._own = f"{engine.run.namespace}/{engine.run.name}"  # as whom the run holds locks
         self._saved_manifest = False
         self._now = world.clock.now()
         self._deep_calls = DeepCalls(engine.plan.options.max_depth)
@@ -397,7 +398,7 @@ class Run:
     # --- locks ----------------------------------------------------------------------------------------------------------------------
 
     def _holder(self, node: NodeId | None) -> str:
-        return f"{self.row.namespace}/{self.name}" + (f"/{node}" if node is not None else "")
+        return self._own if node is None else f"{self._own}/{node}"
 
     def _ask_for_locks(self, question: Acquire) -> None:
         priority = self._engine.plan.spec.get("priority")
@@ -418,6 +419,8 @@ class Run:
             self._send(Refused(question.node, answer.message, answer.waiting))
 
     def _lock_is_free(self, holder: str) -> None:
+        if not self._questions or not holder.startswith(self._own):  # of many runs, nearly all are asked for nothing
+            return
         for node, question in list(self._questions.items()):
             if self._holder(node) == holder:
                 self._ask_for_locks(question)
