@@ -14,12 +14,13 @@ import typer
 
 from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import FolderCatalog
-from flowcore.cli.backends import executor_named
+from flowcore.cli.backends import executor_named, surroundings
 from flowcore.cli.inputs import options_of
 from flowcore.cli.problems import exits_cleanly
 from flowcore.driving import single_error
 from flowcore.observing import JsonLines
 from flowcore.observing.serving import address_of, serve_metrics
+from flowcore.ports import Catalog
 from flowcore.service import Service
 from flowcore.stores import open_store, state_folder
 
@@ -54,9 +55,9 @@ def serve(
     catalog = FolderCatalog([*(template or ()), *(resource or ())])
     address = address_of(metrics) if metrics is not None else None
 
-    async def serving() -> None:
+    async def serving(reachable: Catalog) -> None:
         opened = open_store(store)
-        service = Service(opened, executor, catalog, artifacts=FolderArtifacts(state_folder() / "artifacts"), parallelism=parallelism)
+        service = Service(opened, executor, reachable, artifacts=FolderArtifacts(state_folder() / "artifacts"), parallelism=parallelism)
         try:
             await _serve(service, address)
         finally:
@@ -66,7 +67,8 @@ def serve(
     _write_log(log_format)
     logging.getLogger("flowcore").info("serving %s; Ctrl-C ends it", store or "the default store")
     try:
-        anyio.run(serving)
+        with surroundings(executor, catalog) as (reachable, _):
+            anyio.run(serving, reachable)
     except KeyboardInterrupt:
         return 0
     return 0
