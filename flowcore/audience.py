@@ -20,7 +20,7 @@ from flowcore.secrecy import Mask
 _log = logging.getLogger("flowcore")
 MOST_UNREAD = 10_000  # changes that a reader may be behind before what he missed is drawn together
 MOST_TEXT = 4 << 20  # characters of output that are kept for him
-_READ_AT_ONCE = 100
+_READ_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
