@@ -15,7 +15,7 @@ from flowcore.jsontypes import Json, JsonObject
 from flowcore.language.depends import parse_depends, syntax_problem
 from flowcore.language.expressions import compile_expression
 from flowcore.language.quantities import parse_duration, parse_go_duration
-from flowcore.language.tags import ExpressionTag, has_tags, tags_in
+from flowcore.language.tags import ExpressionTag, has_tags, tag_names, tags_in
 from flowcore.language.when import evaluate_when
 from flowcore.models import DAGTask, Metrics, RetryStrategy, Sequence, Synchronization, Template, TemplateCall, WorkflowSpec
 from flowcore.plan.validate_names import is_placeholder
@@ -206,6 +206,19 @@ def check_call(walk: Walk, base: Base, call: TemplateCall, document: JsonObject,
     texts: list[Json] = [document.get("when"), document.get("arguments")]
     if not call.has_loop and any(tag.whole in ("{{item}}", "<<item>>") for tag in tags_in(texts)):
         report.warn("{{item}} is used, but there is no loop", path, remedy="add withItems, withParam or withSequence", rule="item")
+    if isinstance(call, DAGTask):
+        _check_own_outputs(report, call, document, path)
+
+
+def _check_own_outputs(report: Report, task: DAGTask, document: JsonObject, path: str) -> None:
+    """Argo's validator knows a task's own outputs because of its hooks; anywhere else they never have a value in time."""
+    own = f"tasks.{task.name}.outputs."
+    rest: JsonObject = {key: value for key, value in document.items() if key != "hooks"}
+    for name in sorted(name for name in tag_names(rest) if name.startswith(own) and not name.startswith(f"{own}artifacts.")):
+        remedy = "refer to another task; only its hooks come after it"
+        report.warn(
+            f"task {task.name} refers to its own {name}, which has no value before it ends", path, remedy=remedy, rule="unresolved-tag"
+        )
 
 
 def _check_exists(walk: Walk, base: Base, template: str, path: str) -> None:

@@ -116,3 +116,17 @@ def test_expressions_in_tags_that_cannot_be_read_are_doubtful():
 
 def test_only_pods_can_be_daemons():
     assert warnings(problems("{name: main, suspend: {}, daemon: true}")) == ["only pods can be daemons; suspend is none"]
+
+
+@pytest.mark.parametrize(
+    ("more", "doubted"),
+    [
+        ("arguments: {artifacts: [{name: r, raw: {data: '{{tasks.b.outputs.result}}'}}]}", True),
+        ('withParam: "{{=tasks.b.outputs.parameters.p}}"', True),
+        ("hooks: {exit: {template: plain, arguments: {parameters: [{name: p, value: '{{tasks.b.outputs.result}}'}]}}}", False),
+        ("depends: a, arguments: {artifacts: [{name: r, raw: {data: '{{tasks.a.outputs.result}}'}}]}", False),
+    ],
+)
+def test_a_task_that_refers_to_its_own_outputs(more: str, doubted: bool) -> None:
+    told = [text for text in warnings(problems(after(more), PLAIN)) if "refers to its own tasks.b.outputs." in text]
+    assert bool(told) is doubted
