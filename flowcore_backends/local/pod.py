@@ -19,22 +19,22 @@ from typing import Literal, TypeAlias
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ExecutorError, ExpressionError
-from flowcore.jsontypes import Json, JsonObject, text_of
+from flowcore.jsontypes import text_of
 from flowcore.language.quantities import parse_duration, whole_quantity
 from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.models.templates import Template
 from flowcore.ports import RunContext
-from flowcore_backends.environment import PodFacts, environment_of, expand
+from flowcore_backends.environment import environment_of, expand
 from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.layout import TERMINATION_LOG, Mount
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.volumes import Volumes
+from flowcore_backends.pod_identity import argo_variables, claim_templates, pod_facts, pod_volumes
 
 ARGO_FOLDER = "/argo"  # in a view; holds what we give the main container beside its inputs
 _SCRIPT, _PROGRESS = "staging/script", "progress"
 _PROGRAMS = "/argo/bin"
 MAIN = "main"
-_LONGEST_TEMPLATE = 100_000  # longer ones do not fit into an environment variable
 
 OURS = (ARGO_FOLDER, _PROGRAMS)  # what a view shows of ours, which templates know nothing of
 
@@ -91,8 +91,8 @@ class _Planner:
         self.invocation, self.context, self.options, self.folder, self.isolated = invocation, context, options, folder, isolated
         self.template = invocation.template
         self.programs = _programs(run_folder / "bin", options)
-        self.facts = _facts(invocation, context)
-        self.volumes = Volumes(_volumes(invocation), _claim_templates(context), folder, run_folder, options, self.facts, context.catalog)
+        self.facts = pod_facts(invocation, context, platform.node())
+        self.volumes = Volumes(pod_volumes(invocation), claim_templates(context), folder, run_folder, options, self.facts, context.catalog)
 
     def plan(self) -> PodPlan:
         main = self._main_containers()
@@ -176,7 +176,12 @@ class _Planner:
             raise ExecutorError(
                 f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
             ) from error
-        environment = {**self.options.inherited_environment(), **self._argo_variables(container.name), **given}
+        environment = {
+            **self.options.inherited_environment(),
+            "HOSTNAME": self.invocation.pod_name,
+            **argo_variables(self.invocation, container.name),
+            **given,
+        }
         mounts = self.volumes.mounts(container.volume_mounts, given)
         folder = self.folder / f"{role}-{folder_name(container.name)}"
         if self.isolated and TERMINATION_LOG in json.dumps(container.to_json()):
@@ -215,21 +220,6 @@ class _Planner:
                 f"does not look into its image {container.image!r}; give it a command, or LocalExecutor(commands={{{container.image!r}: [...]}})"
             )
         return command + [expand(word, environment) for word in container.args]
-
-    def _argo_variables(self, container: str) -> dict[str, str]:
-        invocation = self.invocation
-        variables = {
-            "HOSTNAME": invocation.pod_name,
-            "ARGO_CONTAINER_NAME": container,
-            "ARGO_NODE_ID": invocation.node,
-            "ARGO_POD_NAME": invocation.pod_name,
-            "ARGO_WORKFLOW_NAME": invocation.workflow,
-            "ARGO_INCLUDE_SCRIPT_OUTPUT": str(invocation.capture_result).lower(),
-        }
-        if invocation.deadline is not None:
-            variables["ARGO_DEADLINE"] = invocation.deadline.strftime("%Y-%m-%dT%H:%M:%SZ")
-        text = json.dumps(invocation.body, separators=(",", ":"))
-        return variables if len(text) > _LONGEST_TEMPLATE else {**variables, "ARGO_TEMPLATE": text}
 
     def _output_paths(self) -> list[str]:
         return [
@@ -272,35 +262,6 @@ def _programs(folder: Path, options: LocalOptions) -> Path | None:
             with suppress(FileExistsError):
                 (folder / name).symlink_to(program)
     return folder if folder.exists() else None
-
-
-def _facts(invocation: Invocation, context: RunContext) -> PodFacts:
-    metadata = invocation.template.metadata
-    labels = {"workflows.argoproj.io/completed": "false", "workflows.argoproj.io/workflow": invocation.workflow, **(metadata.labels or {})}
-    names = {"workflows.argoproj.io/node-id": invocation.node, "workflows.argoproj.io/node-name": invocation.node_name}
-    return PodFacts(
-        name=invocation.pod_name,
-        namespace=invocation.namespace,
-        uid=invocation.uid,
-        node_name=platform.node(),
-        service_account=invocation.template.service_account_name or str(context.spec.get("serviceAccountName") or "default"),
-        labels=labels,
-        annotations={**names, **(metadata.annotations or {})},
-    )
-
-
-def _volumes(invocation: Invocation) -> dict[str, JsonObject]:
-    return {str(volume.get("name")): volume for volume in (*invocation.volumes, *invocation.template.volumes)}
-
-
-def _claim_templates(context: RunContext) -> frozenset[str]:
-    templates = context.spec.get("volumeClaimTemplates")
-    return frozenset(_name(template) for template in templates) if isinstance(templates, list) else frozenset()
-
-
-def _name(manifest: Json) -> str:
-    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
-    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
 def _memory_limit(container: Container) -> int | None:

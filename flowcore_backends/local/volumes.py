@@ -6,19 +6,17 @@ Folders of a node live in its scratch folder; claims of the workflow's ``volumeC
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from flowcore.artifacts.keys import parts_of_key
-from flowcore.errors import ArtifactError, ExecutorError
-from flowcore.jsontypes import JsonObject, objects_of
+from flowcore.errors import ExecutorError
+from flowcore.jsontypes import JsonObject
 from flowcore.ports import Catalog
-from flowcore_backends.environment import PodFacts, catalog_values, expand, field_value
+from flowcore_backends.environment import PodFacts, expand
 from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.layout import Mount
 from flowcore_backends.local.options import LocalOptions
-
-_FILE_MODE = 0o644
+from flowcore_backends.volume_files import VALUE_KINDS, ValueFile, files_of
 
 
 class Volumes:
@@ -72,8 +70,8 @@ class Volumes:
                 return self._host_path(name, settings)
             case "persistentVolumeClaim", dict(settings):
                 return self._claim(name, str(settings.get("claimName", "")))
-            case ("configMap" | "secret" | "downwardAPI" | "projected") as kind, dict(settings):
-                self._write(name, _folder(folder), self._files(kind, settings))
+            case kind, dict(settings) if kind in VALUE_KINDS:
+                _write(_folder(folder), files_of(name, kind, settings, self._facts, self._catalog))
                 return folder
             case kind, _:
                 raise ExecutorError(f'volume "{name}" is of the type {kind}, which the local backend does not have; it has {_KNOWN}')
@@ -106,50 +104,16 @@ class Volumes:
             raise ExecutorError(f'MountVolume.SetUp failed for volume "{name}" : hostPath type check failed: {given} does not exist')
         return path
 
-    def _files(self, kind: str, settings: JsonObject) -> Iterator[tuple[str, bytes, int]]:
-        """The files of a volume made of values: path, content and mode."""
-        mode = settings.get("defaultMode")
-        default = mode if isinstance(mode, int) else _FILE_MODE
-        if kind == "projected":
-            for source in objects_of(settings, "sources"):
-                for inner, inner_settings in source.items():
-                    if inner not in ("configMap", "secret", "downwardAPI") or not isinstance(inner_settings, dict):
-                        raise ExecutorError(f"a projected volume has a source of the type {inner}, which the local backend does not have")
-                    yield from self._files(inner, {"defaultMode": default, **inner_settings})
-        elif kind == "downwardAPI":
-            for item in objects_of(settings, "items"):
-                reference = item.get("fieldRef")
-                path = str(reference.get("fieldPath", "")) if isinstance(reference, dict) else ""
-                yield str(item.get("path", "")), field_value(path, self._facts).encode(), _mode(item, default)
-        else:
-            yield from self._values("Secret" if kind == "secret" else "ConfigMap", settings, default)
-
-    def _values(self, kind: str, settings: JsonObject, default: int) -> Iterator[tuple[str, bytes, int]]:
-        name, optional = str(settings.get("secretName") or settings.get("name") or ""), bool(settings.get("optional"))
-        values = catalog_values(kind, name, self._facts.namespace, self._catalog, optional=optional)
-        if values is None:
-            return
-        if not (items := objects_of(settings, "items")):
-            yield from ((key, value, default) for key, value in values.items())
-        for item in items:
-            key = str(item.get("key", ""))
-            if key in values:
-                yield str(item.get("path", "")), values[key], _mode(item, default)
-            elif not optional:
-                raise ExecutorError(f"references non-existent {'secret' if kind == 'Secret' else 'config'} key: {key}")
-
-    def _write(self, name: str, folder: Path, files: Iterator[tuple[str, bytes, int]]) -> None:
-        try:
-            for path, content, mode in files:
-                file = folder.joinpath(*parts_of_key(path))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-                file.chmod(mode & 0o777)
-        except (ExecutorError, ArtifactError) as error:
-            raise ExecutorError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
-
 
 _KNOWN = "emptyDir, ephemeral, persistentVolumeClaim, configMap, secret, downwardAPI, projected and hostPath"
+
+
+def _write(folder: Path, files: Iterable[ValueFile]) -> None:
+    for each in files:
+        file = folder / each.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(each.content)
+        file.chmod(each.mode)
 
 
 def _folder(path: Path, mode: int = 0o755) -> Path:
@@ -167,8 +131,3 @@ def _below(volume: Path, sub_path: str, name: str) -> Path:
     if sub_path.startswith("/") or ".." in parts or (real != root and not real.startswith(root + os.sep)):
         raise ExecutorError(f'subPath "{sub_path}" of the volume mount "{name}" leads out of the volume')
     return place if place.exists() else _folder(Path(real))
-
-
-def _mode(item: JsonObject, default: int) -> int:
-    mode = item.get("mode")
-    return mode if isinstance(mode, int) else default
