@@ -14,7 +14,11 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "testing-your-workflows.md").read_text()
-BLOCKS = re.findall(r"<!-- flow -->\n```python\n(.*?)```", PAGE + (ROOT / "README.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(
+    r"<!-- flow -->\n```python\n(.*?)```",
+    PAGE + (ROOT / "README.md").read_text() + (ROOT / "docs" / "quickstart.md").read_text(),
+    re.DOTALL,
+)
 QUIET = (
     "-q",
     "-p",
