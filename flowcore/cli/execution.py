@@ -18,6 +18,7 @@ from rich.console import Console
 from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.catalogs import FolderCatalog
+from flowcore.cli.absent import absent_config_maps
 from flowcore.cli.backends import executor_named, shown, surroundings
 from flowcore.cli.inputs import artifacts_of, catalog_of, given_by, options_of, parameters_of
 from flowcore.cli.output import Output, write
@@ -207,6 +208,7 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
             clock=clock,
             seed=order.seed,
         ) as run:
+            tell_problems(absent_config_maps(run.plan.spec, world.catalog, run.row.namespace))
             if store is not None:
                 kept = settings(order.backend, order.backend_options, order.templates, order.resources)
                 await keep_settings(store, run.name, run.row.namespace, kept)

@@ -410,3 +410,29 @@ def test_a_template_without_entrypoint_begins_where_the_user_says(tmp_path: Path
     file.write_text(ALONE.format(kind="ConfigMap", spec="x: y"))
     assert "entrypoint is required" in fake(str(file)).stderr
     assert fake(str(file), "--entrypoint", "say").exit_code == 0
+
+
+# --- what is missing ----------------------------------------------------------------------------------------------------------------
+
+ASKING = """\
+kind: Workflow
+metadata: {name: asking}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: a, valueFrom: {configMapKeyRef: {name: fallback, key: k}, default: b}}]}
+  synchronization: {semaphores: [{configMapKeyRef: {name: limits, key: all}}]}
+  templates: [{name: main, container: {image: a, env: [{name: E, valueFrom: {configMapKeyRef: {name: other, key: k}}}]}}]
+"""
+
+
+def test_config_maps_that_nobody_gave_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "asking.yaml"
+    file.write_text(ASKING)
+    result = fake(str(file))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        'warning: ConfigMap "limits" is asked for, and is not there (give the file it is in with --resource)'
+    ]
+    file.write_text(ASKING + '---\nkind: ConfigMap\nmetadata: {name: limits}\ndata: {all: "2"}\n')
+    result = fake(str(file))
+    assert (result.exit_code, result.stderr) == (0, "")
