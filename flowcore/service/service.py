@@ -31,6 +31,7 @@ from flowcore.secrecy import opened_run
 from flowcore.selection import find_run
 from flowcore.service.events import submissions
 from flowcore.service.expiry import Expiry
+from flowcore.service.routing import ChosenExecutors
 from flowcore.service.runs import Runs
 from flowcore.service.schedules import Schedules
 from flowcore.service.waiting import membership
@@ -52,13 +53,14 @@ class Service(Runs):
             row = await service.wait(run.name)
 
     ``metrics.text()`` is what Prometheus reads, ``observers`` (``flowcore.observing``) are told of all that happens in all runs.
+    Several executors are given by name; templates choose by the annotation ``flowcore.dev/executor`` or by their kind, else the first runs them.
     Leaving the block looks away from what is under way; the next service takes it up.
     """
 
     def __init__(
         self,
         store: RunStore,
-        executor: Executor,
+        executor: Executor | Mapping[str, Executor],
         catalog: Catalog | None = None,
         *,
         clock: Clock | None = None,
@@ -71,7 +73,8 @@ class Service(Runs):
         seed: int | None = None,
     ) -> None:
         super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed, artifacts=artifacts)
-        self._executor, self._artifacts, self._folder = executor, artifacts, folder
+        self._executor = ChosenExecutors(executor) if isinstance(executor, Mapping) else executor
+        self._artifacts, self._folder = artifacts, folder
         self._parallelism, self._namespace_parallelism = parallelism, namespace_parallelism
         self._locks = MemoryLocks(self.catalog, journal=store)
         self._waiting: dict[Key, tuple[int, datetime, int]] = {}
