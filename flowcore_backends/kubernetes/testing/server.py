@@ -313,6 +313,8 @@ class FakeKube:
                     break
                 await asyncio.sleep(0.02)
             await answer_stream.write_eof()
+        except (ConnectionError, RuntimeError):
+            pass  # whoever read is gone
         finally:
             self._streams.pop(id(request), None)
         return answer_stream

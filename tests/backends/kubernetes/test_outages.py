@@ -111,7 +111,8 @@ class TestTransfers:
         return {"script": script, "inputs": self.INPUTS, "outputs": outputs}
 
     @pytest.mark.parametrize("where", ["flowcore-inputs", "container=flowcore&"], ids=["inputs", "outputs"])
-    async def test_one_that_breaks_is_begun_again(self, tmp_path: Path, where: str) -> None:
+    async def test_one_that_breaks_is_begun_again(self, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("flowcore_backends.kubernetes.pod_run._SECONDS_FOR_NOTE", 0.1)
         async with scene(tmp_path, inline_inputs=0) as it:
             it.kube.faults += [Fault(f"exec.*{where}", drop=True), Fault(f"exec.*{where}", status=503)]
             ended = await it.run(invocation("work", self.body(tmp_path / "f"), capture_result=True))

@@ -43,6 +43,12 @@ def server() -> Iterator[str]:
     running.stop()
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is this large never comes in the pod's status; nobody waits for that here."""
+    monkeypatch.setattr("flowcore_backends.kubernetes.pod_run._SECONDS_FOR_NOTE", 0.1)
+
+
 def place(server: str, key: str, **more: Any) -> JsonObject:
     return {"endpoint": server, "insecure": True, "bucket": "bucket", "key": key, **LOGIN, **more}
 
