@@ -16,7 +16,7 @@ from typing import TypeAlias
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
 from flowcore.ports import Catalog
 
-_MOST_TEMPLATES, _MOST_WISHES = 2000, 20_000
+_MOST_TEMPLATES, _MOST_WISHES = 10_000, 100_000
 
 
 class Shape(Enum):
@@ -64,7 +64,7 @@ class _Survey:
 
     def __init__(self, spec: JsonObject, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._specs: dict[_Scope, JsonObject] = {("", ""): spec}
+        self._documents = {("", ""): _by_name(spec)}
         self._templates: dict[_Place, JsonObject] = {}
         self._calls: dict[_Place, dict[str, JsonObject]] = {}
         self._callers: dict[_Place, list[tuple[_Place, JsonObject]]] = {}
@@ -72,16 +72,17 @@ class _Survey:
         self._found: dict[OutputKey, Wish] = {}
 
     def run(self) -> Mapping[OutputKey, Wish]:
-        self._walk([(("", ""), text_of(template, "name")) for template in objects_of(self._specs["", ""], "templates")])
+        self._walk([(("", ""), name) for name in self._documents["", ""]])
         for place, template in self._templates.items():
             self._waiting += [(place, reference, wish) for reference, wish in _wishes(template)]
             for call in self._calls[place].values():
                 self._waiting += [(place, reference, wish) for reference, wish in _wishes_of_call(call)]
         seen = set(self._waiting)
-        while self._waiting and len(seen) < _MOST_WISHES:
+        while self._waiting:
             found = [each for each in self._followed(*self._waiting.pop()) if each not in seen]
-            seen.update(found)
-            self._waiting += found
+            if len(seen) < _MOST_WISHES:
+                seen.update(found)
+                self._waiting += found
         return self._found
 
     def _walk(self, places: list[_Place]) -> None:
@@ -99,13 +100,13 @@ class _Survey:
 
     def _template(self, place: _Place) -> JsonObject | None:
         scope, name = place
-        if scope not in self._specs:
-            self._specs[scope] = object_of(self._catalog.get(*scope) or {}, "spec")
+        if scope not in self._documents:
+            self._documents[scope] = _by_name(object_of(self._catalog.get(*scope) or {}, "spec"))
         if "/" in name:  # an inline template: the caller's name and the step's
             caller, _, step = name.rpartition("/")
             calls = self._calls.get((scope, caller), {})
             return object_of(calls[step], "inline") if step in calls else None
-        return next((each for each in objects_of(self._specs[scope], "templates") if text_of(each, "name") == name), None)
+        return self._documents[scope].get(name)
 
     def _followed(self, place: _Place, reference: str, wish: Wish) -> Iterator[tuple[_Place, str, Wish]]:
         """Where a wish that ``reference`` has in a template goes next; at a leaf it is kept."""
@@ -145,6 +146,10 @@ class _Survey:
                 yield from ((caller, way, wish) for way in _references(value))
                 if wish.shape is Shape.MAPPING and _ITEM.fullmatch(value.strip()):
                     yield from ((caller, way, Wish(Shape.LIST, wish.keys)) for way in _references(text_of(call, "withParam")))
+
+
+def _by_name(spec: JsonObject) -> dict[str, JsonObject]:
+    return {text_of(template, "name"): template for template in objects_of(spec, "templates")}
 
 
 def calls_of(template: JsonObject) -> Iterator[JsonObject]:
