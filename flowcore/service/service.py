@@ -45,7 +45,7 @@ class Service(Runs):
     """Drives all unfinished runs of a store, those of before and those that are submitted later, here or by other processes.
 
     At most ``parallelism`` runs at once (``namespace_parallelism`` in each namespace); which comes first is a matter of ``spec.priority``, then
-    of age. Mutexes and semaphores hold across runs, remembered outputs are in the store. Use it so::
+    of age; those that had begun before go on first. Mutexes and semaphores hold across runs, remembered outputs are in the store. Use it so::
 
         service = Service(store, LocalExecutor(), catalog)
         async with service.start():
@@ -77,7 +77,7 @@ class Service(Runs):
         self._artifacts, self._folder = artifacts, folder
         self._parallelism, self._namespace_parallelism = parallelism, namespace_parallelism
         self._locks = MemoryLocks(self.catalog, journal=store)
-        self._waiting: dict[Key, tuple[int, datetime, int]] = {}
+        self._waiting: dict[Key, tuple[bool, int, datetime, int]] = {}  # what comes first is begun first
         self._running: dict[Key, Run | None] = {}
         self._ends: dict[Key, anyio.Event] = {}
         self._given_up: set[Key] = set()
@@ -118,7 +118,7 @@ class Service(Runs):
             self._tasks = tasks
             if isinstance(self.clock, SharedVirtualClock):
                 tasks.start_soon(self.clock.run)
-            for each in sorted(stored, key=lambda each: str(each.run.created_at)):
+            for each in sorted(stored, key=lambda each: (not each.run.phase, str(each.run.created_at))):  # what has begun goes on first
                 self._enqueue(each)
             tasks.start_soon(self._look_around)
             tasks.start_soon(self.schedules.run)
@@ -176,7 +176,7 @@ class Service(Runs):
         created = run.created_at or self.clock.now()
         self._given_up.discard(key)
         self._ends.setdefault(key, anyio.Event())
-        self._waiting[key] = (-priority if isinstance(priority, int) else 0, created, self._arrivals)
+        self._waiting[key] = (not run.phase, -priority if isinstance(priority, int) else 0, created, self._arrivals)
         self._begin_what_fits()
 
     def _begin_what_fits(self) -> None:

@@ -101,6 +101,23 @@ async def test_unfinished_runs_are_taken_up() -> None:
         assert (await second.wait("wf")).phase == "Succeeded"
 
 
+async def test_what_has_begun_goes_on_before_what_waits() -> None:
+    store = SqliteStore(":memory:")
+    first = service(Counting("40s"), store=store, until=START + timedelta(minutes=1), parallelism=1)
+    async with first.start():
+        await first.submit(workflow("before"))
+        await first.submit(workflow("old"))
+        await first.submit(workflow("urgent", priority=9))
+        await first.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        assert (await first.get("urgent")).run.phase == "Running"
+    fake = Counting("1m")
+    second = service(fake, store=store, parallelism=1)
+    async with second.start():
+        for name in ("old", "urgent"):
+            assert (await second.wait(name)).phase == "Succeeded"
+    assert fake.order == ["urgent", "old"]
+
+
 async def test_orders_by_name_prefix_and_latest() -> None:
     one = service(until=START + timedelta(days=1))
     async with one.start():
