@@ -106,8 +106,8 @@ async def test_what_has_begun_goes_on_before_what_waits() -> None:
     first = service(Counting("40s"), store=store, until=START + timedelta(minutes=1), parallelism=1)
     async with first.start():
         await first.submit(workflow("before"))
-        await first.submit(workflow("old"))
         await first.submit(workflow("urgent", priority=9))
+        await first.submit(workflow("old"))
         await first.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
         assert (await first.get("urgent")).run.phase == "Running"
     fake = Counting("1m")
