@@ -135,6 +135,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
         mask=mask,
         observers=given.observers,
         closed=given.closed,
+        alone=given.locks is None,
         keep_log=keeper.keep_log if keeper is not None else None,
     )
     handle = Run(engine, world)

@@ -84,6 +84,7 @@ class World:
     mask: Mask = field(default_factory=Mask)  # what must not be shown
     observers: Sequence[Observer] = ()
     closed: bool = False  # nobody outside holds the run: what only somebody could resume will never go on
+    alone: bool = False  # no other run uses its locks: what waits for them waits for this run
 
 
 @dataclass(slots=True)
@@ -257,7 +258,7 @@ class Run:
             await self._awake.wait()
 
     def _refuse_to_wait_for_nobody(self) -> None:
-        if not self._world.closed or self._is_working() or self._questions:
+        if not self._world.closed or self._is_working() or (self._questions and not self._world.alone):
             return
         waiting = control.active_suspends(self._engine.nodes.values(), "")
         if self._work and not waiting:
@@ -266,6 +267,8 @@ class Run:
                 f"run {self.name} can never end: {endless} runs until something stops it, and nothing does; "
                 "script an end (fake.when(...).takes(...)), give the template a timeout, or use open_run and stop the run"
             )
+        if self._questions and not waiting:
+            raise UsageError(f"run {self.name} can never end: it waits for locks that it holds itself; give its templates different locks")
         what = ", ".join(repr(node.display_name) for node in waiting[:5]) or "the run itself"
         raise UsageError(
             f"run {self.name} is suspended at {what}, and nobody can resume it: use open_run and resume it, "

@@ -195,3 +195,28 @@ async def test_a_run_that_can_never_end_says_so() -> None:
     flow.when("say-hello").hangs()
     with pytest.raises(flowcore.UsageError, match=r"can never end: .* runs until something stops it"):
         await flow.run_async()
+
+
+LOCKED = """
+kind: Workflow
+metadata: {name: locked}
+spec:
+  entrypoint: main
+  templates:
+    - name: main
+      steps: [[{name: one, template: work}, {name: other, template: work}]]
+    - name: work
+      synchronization: {mutexes: [{name: door}]}
+      container: {image: alpine, command: [work]}
+"""
+INTO_ITSELF = LOCKED.replace("- name: main", "- name: main\n      synchronization: {mutexes: [{name: door}]}")
+
+
+async def test_a_run_that_waits_for_a_lock_of_its_own_says_so() -> None:
+    """Whether its holder hangs, or is what encloses the one that waits."""
+    flow = Flow().load(LOCKED)
+    flow.when("work").hangs()
+    with pytest.raises(flowcore.UsageError, match="runs until something stops it"):
+        await flow.run_async()
+    with pytest.raises(flowcore.UsageError, match="waits for locks that it holds itself"):
+        await Flow().load(INTO_ITSELF).run_async()
