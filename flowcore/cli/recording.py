@@ -10,6 +10,7 @@ from typing import cast
 from flowcore.durable import RunStore
 from flowcore.errors import StoreError, UsageError
 from flowcore.jsontypes import JsonObject, strings_of
+from flowcore.secrecy import Vault
 from flowcore.stores import open_store
 
 _KIND = "RunSettings"
@@ -41,6 +42,7 @@ async def make_room(store: RunStore, name: str, namespace: str) -> None:
     if not stored.run.phase.completed:
         raise UsageError(f"run {name} is recorded and has not ended: flowcore run --continue {name}, or flowcore delete {name}")
     await store.delete(name, namespace)
+    await Vault(stored.run).forget()
 
 
 def settings(backend: str, options: Sequence[str], templates: Sequence[Path], resources: Sequence[Path]) -> JsonObject:

@@ -77,7 +77,8 @@ async def _found(runs: Runs, kinds: tuple[str, ...], name: str, namespace: str |
     found = [each for kind in kinds for each in await runs.store.documents(kind, name=name)]
     found = [each for each in found if namespace is None or _space(each) in ("", namespace)]
     if not found:
-        raise UsageError(f"the store has no {' or '.join(kinds[:2])} {name!r}")
+        command = "cron" if "CronWorkflow" in kinds else "template"
+        raise UsageError(f"the store has no {' or '.join(kinds[:2])} {name!r}: flowcore {command} list shows which there are")
     if len(found) > 1:
         raise UsageError(f"there are {len(found)} of that name; say which --namespace: {', '.join(sorted(_space(each) for each in found))}")
     return found[0]

@@ -187,11 +187,13 @@ def granted(turn: Turn, node: Node) -> None:
 
 def _is_abandoned(turn: Turn, node: Node) -> bool:
     """Whether what encloses a waiting node has ended, so that nobody will begin it: then others may have its locks."""
-    around = turn.get(node.boundary) if node.boundary is not None else None
-    while around is not None:
-        if around.phase.fulfilled:
+    inner: Node | None = node
+    while inner is not None:
+        retry = turn.get(inner.owner) if inner.retried and inner.owner is not None else None
+        around = turn.get(inner.boundary) if inner.boundary is not None else None
+        if any(above is not None and above.phase.fulfilled for above in (retry, around)):
             return True
-        around = turn.get(around.boundary) if around.boundary is not None else None
+        inner = around
     return False
 
 
