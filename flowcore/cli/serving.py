@@ -20,7 +20,7 @@ from flowcore.cli.problems import exits_cleanly
 from flowcore.driving import single_error
 from flowcore.observing import JsonLines
 from flowcore.observing.serving import address_of, serve_metrics
-from flowcore.ports import Catalog
+from flowcore.ports import Cache, Catalog
 from flowcore.service import Service
 from flowcore.stores import open_store, state_folder
 
@@ -55,9 +55,10 @@ def serve(
     catalog = FolderCatalog([*(template or ()), *(resource or ())])
     address = address_of(metrics) if metrics is not None else None
 
-    async def serving(reachable: Catalog) -> None:
+    async def serving(reachable: Catalog, cache: Cache | None) -> None:
         opened = open_store(store)
-        service = Service(opened, executor, reachable, artifacts=FolderArtifacts(state_folder() / "artifacts"), parallelism=parallelism)
+        artifacts = FolderArtifacts(state_folder() / "artifacts")
+        service = Service(opened, executor, reachable, artifacts=artifacts, parallelism=parallelism, cache=cache)
         try:
             await _serve(service, address)
         finally:
@@ -67,8 +68,8 @@ def serve(
     _write_log(log_format)
     logging.getLogger("flowcore").info("serving %s; Ctrl-C ends it", store or "the default store")
     try:
-        with surroundings(executor, catalog) as (reachable, _):
-            anyio.run(serving, reachable)
+        with surroundings(executor, catalog) as surrounding:
+            anyio.run(serving, *surrounding)
     except KeyboardInterrupt:
         return 0
     return 0

@@ -25,7 +25,7 @@ from flowcore.locks import MemoryLocks
 from flowcore.nodes import RunRow, WorkflowPhase
 from flowcore.observing import Metrics, RunLog
 from flowcore.plan.plan import PlanOptions
-from flowcore.ports import ArtifactStore, Catalog, Clock, Executor, StoredRun
+from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, StoredRun
 from flowcore.runner import Observer, Run
 from flowcore.secrecy import opened_run
 from flowcore.selection import find_run
@@ -70,6 +70,7 @@ class Service(Runs):
         namespace_parallelism: int | None = None,
         options: PlanOptions | None = None,
         observers: Sequence[Observer] = (),
+        cache: Cache | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed, artifacts=artifacts)
@@ -84,6 +85,7 @@ class Service(Runs):
         self._tasks: TaskGroup | None = None
         self._arrivals = 0
         self.metrics = self._metrics()
+        self._cache = cache
         self._observers: Sequence[Observer] = (self.metrics, RunLog(), *observers)
         self.schedules = Schedules(self)
         self.expiry = Expiry(self)
@@ -227,6 +229,7 @@ class Service(Runs):
                 artifacts=self._artifacts,
                 folder=self._folder / stored.run.uid if self._folder is not None else None,
                 locks=self._locks,
+                cache=self._cache,
                 observers=self._observers,
                 mask=opened.mask,
                 take_orders=False,

@@ -12,6 +12,7 @@ import pytest
 from flowcore.clocks import SharedVirtualClock
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
+from flowcore.memory import MemoryCache
 from flowcore.ports import Invocation
 from flowcore.service import Service
 from flowcore_backends.fake import FakeExecutor
@@ -51,6 +52,17 @@ class Counting(FakeExecutor):
 def service(fake: FakeExecutor | None = None, *, until: datetime | None = None, **given: Any) -> Service:
     store = given.pop("store", None) or SqliteStore(":memory:")
     return Service(store, fake or Counting(), clock=given.pop("clock", None) or SharedVirtualClock(START, until), seed=1, **given)
+
+
+async def test_remembered_outputs_are_where_the_service_is_told_to_keep_them() -> None:
+    cache, fake = MemoryCache(), Counting()
+    memoize = {"key": "k", "cache": {"configMap": {"name": "c"}}}
+    one = service(fake, cache=cache)
+    async with one.start():
+        for name in ("first", "second"):
+            await one.wait((await one.submit(workflow(name, template={"memoize": memoize}))).name)
+    assert fake.order == ["first"]
+    assert (await cache.recall("c", "k", namespace="default", max_age=None, now=START)).hit
 
 
 async def test_runs_share_one_virtual_time() -> None:
