@@ -15,7 +15,6 @@ from flowcore.language.depends import Depends, from_dependencies, parse_depends
 from flowcore.language.scope import Scope
 from flowcore.nodes import Node, NodeType
 from flowcore.plan.arguments import Processed
-from flowcore.plan.expansion import is_loop
 from flowcore.plan.scopes import aggregate_variables, input_variables, node_variables, referenced_names, scope_with, skipped_variables
 from flowcore.plan.templates import Base, Entry, Holder, TemplateNotFound
 
@@ -62,7 +61,6 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         dependents=dependents,
         logic=logic,
         ids={name: turn.id_of(f"{node.name}.{name}") for name in tasks},
-        inline_loops=frozenset(name for name, task in tasks.items() if task.get("inline") is not None and is_loop(task)),
     )
 
 
@@ -103,23 +101,38 @@ def scope_of_task(turn: Turn, frame: DagFrame, name: str) -> Scope:
     if name not in frame.wanted:
         frame.wanted[name] = referenced_names(compact(frame.tasks[name]), "tasks")
     wanted = frame.wanted[name]
-    if frame.inline_loops:
-        _require_templates(turn, frame, name)
+    check_ancestors(frame, name)
     for ancestor in _ancestors(frame, name, wanted) if wanted is None or wanted else ():
         _add(turn, frame, scope, ancestor)
     return scope
 
 
-def _require_templates(turn: Turn, frame: DagFrame, name: str) -> None:
-    # Argo looks the template of each ancestor's group up by what its node records; that of an inline template records none.
-    for ancestor in frame.inline_loops.intersection(_ancestors(frame, name, None)):
-        node = turn.get(frame.ids[ancestor])
-        if node is not None and node.type is NodeType.TASK_GROUP:
-            raise ExpressionError("failed to get a template")
+def check_ancestors(frame: DagFrame, name: str) -> None:
+    """Raise ExpressionError if what a loop left behind cannot be gathered. Argo gathers it for all tasks that come after the loop, named or not."""
+    if frame.broken_loops:
+        for ancestor in _ancestors(frame, name, frozenset(frame.broken_loops)):
+            raise ExpressionError(frame.broken_loops[ancestor])
+
+
+def check_loop(turn: Turn, frame: DagFrame, name: str, node: Node) -> None:
+    """Note why what a loop has left behind cannot be gathered, if so. Called when the loop is over."""
+    if node.type is not NodeType.TASK_GROUP:
+        return
+    if frame.tasks[name].get("inline") is not None:
+        # Argo looks the template of a group up by what its node records; that of an inline template records none.
+        frame.broken_loops[name] = "failed to get a template"
+        return
+    try:
+        aggregate_variables("tasks", name, [turn.row(child) for child in turn.children(node.id)])
+    except ExpressionError as error:
+        frame.broken_loops[name] = str(error)
 
 
 def scope_of_outputs(turn: Turn, frame: DagFrame) -> Scope:
     """What the outputs of the DAG see: all of its tasks that have nodes, as far as the outputs name them. Raises ExpressionError."""
+    for name, message in sorted(frame.broken_loops.items()):
+        if frame.tasks[name].get("inline") is None:
+            raise ExpressionError(message)
     scope = frame.inputs.child()
     wanted = referenced_names(compact(object_of(frame.processed.body, "outputs")), "tasks")
     for name in frame.tasks:

@@ -118,13 +118,13 @@ class DagFrame:
     dependencies: dict[str, tuple[str, ...]]
     dependents: dict[str, list[str]]
     logic: dict[str, Depends | None]
-    inline_loops: frozenset[str]
     ids: dict[str, NodeId]  # of the tasks' nodes, made or not
     task_of: dict[NodeId, str] = field(default_factory=dict)
     wanted: dict[str, frozenset[str] | None] = field(default_factory=dict)  # the tasks that a task's text names (None: perhaps any)
     candidates: Candidates = field(default_factory=Candidates)
     unsettled: dict[NodeId, None] = field(default_factory=dict)
     loops: dict[str, GroupState] = field(default_factory=dict)
+    broken_loops: dict[str, str] = field(default_factory=dict)  # loops that are over, and why their outputs cannot be gathered
     postponed: list[str] = field(default_factory=list)  # tasks whose exit handler found no free slot
 
 

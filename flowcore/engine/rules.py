@@ -103,7 +103,7 @@ def _int32(value: Json) -> int | None:
         return None
     text = str(value)
     if not re.fullmatch(r"[+-]?\d{1,10}", text):
-        raise ExpressionError(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        raise ExpressionError(f"value '{text}' cannot be resolved to an int")
     return int(text)
 
 

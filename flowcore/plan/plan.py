@@ -81,7 +81,10 @@ class Plan:
         """The value of ``key`` in the ConfigMap ``name``, or the error that Argo would give."""
         manifest = self.documents.get("ConfigMap", name, self.run.namespace)
         if manifest is None:
-            return ExpressionError(f'ConfigMap "{name}" not found')
+            return ExpressionError(
+                f"ConfigMap '{name}' does not exist. Please make sure it has the label workflows.argoproj.io/configmap-type: Parameter "
+                "to be detectable by the controller"
+            )
         labels = object_of(object_of(manifest, "metadata"), "labels")
         if labels.get("workflows.argoproj.io/configmap-type") != "Parameter":
             return ExpressionError(

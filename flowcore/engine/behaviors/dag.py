@@ -12,7 +12,7 @@ from dataclasses import replace
 from flowcore.engine import daemons, gates, hooks, limits, outputs, rules
 from flowcore.engine.behaviors import fanout
 from flowcore.engine.calls import Call, CallFailed, LimitReached, NotNow, TooDeep, continues_on, resolve_call
-from flowcore.engine.dag_scope import build_frame, scope_of_outputs, scope_of_task
+from flowcore.engine.dag_scope import build_frame, check_ancestors, check_loop, scope_of_outputs, scope_of_task
 from flowcore.engine.execute import Executing, display_name_of
 from flowcore.engine.frames import DagFrame, Frame
 from flowcore.engine.outbound import outbound_nodes
@@ -102,6 +102,11 @@ class DagRunning:
                 return
         else:
             self._visit_existing(turn, frame, name, node)
+        if frame.broken_loops and name in frame.targets:
+            try:
+                check_ancestors(frame, name)
+            except ExpressionError as error:
+                raise CallFailed(str(error)) from None
         if name in frame.targets and object_of(frame.tasks[name], "hooks"):
             self._run_hooks(turn, frame, name, turn.row(node.id))
         self._settle(turn, frame, name, node.id)
@@ -129,6 +134,7 @@ class DagRunning:
             frame.unsettled[id_] = None
         elif id_ in frame.unsettled:
             del frame.unsettled[id_]
+            check_loop(turn, frame, name, node)
             for dependent in frame.dependents.get(name, ()):
                 self._nominate(frame, dependent)
 
