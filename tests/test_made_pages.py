@@ -43,6 +43,20 @@ def test_the_page_of_commands_can_be_made() -> None:
     assert "## flowcore cron backfill" in page
 
 
+def test_the_page_of_commands_knows_all_commands_and_no_others() -> None:
+    """``make docs`` makes it anew, with what options there are by then; what is gone must not stand in it."""
+    pytest.importorskip("typer")
+    kept, made = (rows_by_command(text) for text in ((DOCS / "commands.md").read_text(), maker("commands").page()))
+    assert list(kept) == list(made), "run `python docs/makers`"
+    assert {name: rows - made[name] for name, rows in kept.items() if rows - made[name]} == {}, "run `python docs/makers`"
+
+
+def rows_by_command(page: str) -> dict[str, set[str]]:
+    """The arguments and options that a page lists for each command."""
+    sections = [section.partition("\n") for section in page.split("\n## ")[1:]]
+    return {name: set(re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)) for name, _, body in sections}
+
+
 def test_the_drawings_are_as_they_would_be_drawn_now() -> None:
     pytest.importorskip("typer")
     drawings = maker("drawings")
