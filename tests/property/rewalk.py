@@ -246,7 +246,9 @@ class Rewalk:
             task = child.removeprefix(f"{name}.")
             if task in leaves and reached.get(task) not in BAD:
                 reached[task] = branch
-            for after in row.children:
+            # Attempts do not count: a Retry node stands for its last one, and what comes after that comes after the Retry node.
+            beyond = self.rows[row.children[-1]].children if row.type == "Retry" and row.children else row.children
+            for after in beyond:
                 if (after, branch) not in seen:
                     seen.add((after, branch))
                     queue.append((after, branch))
