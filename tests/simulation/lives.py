@@ -77,8 +77,10 @@ def shape(result: RunResult) -> dict[str, Any]:
 
 
 def _row(row: Node) -> tuple[Any, ...]:
-    values = dataclasses.asdict(dataclasses.replace(row, seq=0, started_at=None, finished_at=None, wake_at=None, parents=()))
-    return (*values.values(), sorted(row.parents))
+    row = dataclasses.replace(row, seq=0, started_at=None, finished_at=None, wake_at=None, parents=tuple(sorted(row.parents)))
+    if not row.phase.fulfilled:  # never begun, as what enclosed it ended first: what it was told of the queue last is chance
+        row = dataclasses.replace(row, message="", waiting=None)
+    return tuple(dataclasses.asdict(row).values())
 
 
 def document_of(seed: int) -> Document:
