@@ -37,7 +37,7 @@ class LockJournal(Protocol):
 
 
 class MemoryLocks:
-    """Mutexes and semaphores of one process, by Argo's rules (argo-semantics 6.11): all locks of a list at once or none, fair by priority and age.
+    """Mutexes and semaphores of one process, by Argo's rules: all locks of a list at once or none, fair by priority and age.
 
     Limits of semaphores are read from ConfigMaps of ``catalog`` at each question, so a changed limit holds at once. A ``journal`` is told of
     every lock that is taken or given back.

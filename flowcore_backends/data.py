@@ -1,4 +1,4 @@
-"""``DataExecutor``: ``data`` templates, which list the artifacts below a key and transform the list, in this process (semantics 7.3)."""
+"""``DataExecutor``: ``data`` templates, which list the artifacts below a key and transform the list, in this process."""
 
 from __future__ import annotations
 

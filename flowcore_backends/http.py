@@ -1,6 +1,6 @@
 """``HttpExecutor``: ``http`` templates, one request each, made in this process. Usable beside every backend.
 
-Rules are those of Argo's agent (semantics 7.2): no success condition means status 200 to 299, one decides alone; the whole body is the result;
+Rules are those of Argo's agent: no success condition means status 200 to 299, one decides alone; the whole body is the result;
 what goes wrong on the way is Failed, not Error.
 """
 

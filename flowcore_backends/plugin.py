@@ -1,4 +1,4 @@
-"""``PluginExecutor``: ``plugin`` templates, done by callables that are registered under the plugin's name (semantics 7.4)."""
+"""``PluginExecutor``: ``plugin`` templates, done by callables that are registered under the plugin's name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Calls: one request to run a template under a name, and how a step or task of a document becomes one.
 
-A step or task goes through the stages of argo-semantics 3.3: its ``when`` first, then everything but its hooks, then artifacts; a loop is
+A step or task goes through these stages: its ``when`` first, then everything but its hooks, then artifacts; a loop is
 expanded after that, item by item. Used by the Steps and the DAG behavior alike.
 """
 
@@ -134,7 +134,7 @@ def _may_hold(call: JsonObject, condition: str) -> bool:
 
 
 def mark_absent(arguments: JsonObject, scope: Scope) -> JsonObject:
-    """``arguments`` with those marked that are nothing but the name of an absent output: their input's default holds (3.7)."""
+    """``arguments`` with those marked that are nothing but the name of an absent output: their input's default holds."""
     marked = [
         {**parameter, "value": ABSENT_ARGUMENT} if _is_absent(parameter.get("value"), scope) else parameter
         for parameter in objects_of(arguments, "parameters")

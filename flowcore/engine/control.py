@@ -1,4 +1,4 @@
-"""Orders from outside: suspend and resume, outputs set by hand, stop and terminate, and the run's own deadline (argo-semantics 6.2 to 6.4).
+"""Orders from outside: suspend and resume, outputs set by hand, stop and terminate, and the run's own deadline.
 
 Each is an edit of rows; what follows from it is found by the pass after it.
 """

@@ -1,4 +1,4 @@
-"""Daemons: leaves that are fulfilled once they are up, and end with the node around them (argo-semantics 6.7)."""
+"""Daemons: leaves that are fulfilled once they are up, and end with the node around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a template comes to run under a node name: the common path of every node, whatever its type (argo-semantics 5.1).
+"""How a template comes to run under a node name: the common path of every node, whatever its type.
 
 ``execute`` is called by whoever wants a node to exist or to go on: the run for its entrypoint, Steps and DAG nodes for their children, hooks.
 It may be called again for the same node; a node that is fulfilled stays as it is. What is special to a type of node stands in

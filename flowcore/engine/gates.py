@@ -1,4 +1,4 @@
-"""The gates before a node's work: locks (``synchronization``) and remembered outputs (``memoize``) (argo-semantics 6.10, 6.11).
+"""The gates before a node's work: locks (``synchronization``) and remembered outputs (``memoize``).
 
 The engine asks by a command and is answered by an event; meanwhile the node is Pending. An engine that was given somebody who answers at
 once (``State.ask``) asks him, and the node goes on in the same pass, as it does in Argo's controller. ``enter`` lets a node through or makes

@@ -1,4 +1,4 @@
-"""What runs beside and after a node: lifecycle hooks and exit handlers of steps and tasks (argo-semantics 6.5, 6.6).
+"""What runs beside and after a node: lifecycle hooks and exit handlers of steps and tasks.
 
 Called by the Steps and DAG behaviors for each child that changed. A hook fires once; an exit handler runs when its node completed. Both are
 nodes of their own, told apart by ``hooked``, and a node is *settled* only when they are fulfilled.

@@ -1,4 +1,4 @@
-"""How much may run at once: ``parallelism`` of the workflow and of templates, and ``failFast`` of templates (argo-semantics 5.7).
+"""How much may run at once: ``parallelism`` of the workflow and of templates, and ``failFast`` of templates.
 
 ``check_new`` is asked before a node is made, ``check_existing`` before one goes on; both raise NotNow. Whoever called tries again in
 a later pass: ``block`` notes that.

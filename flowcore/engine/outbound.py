@@ -1,4 +1,4 @@
-"""Where the graph leaves a node: the nodes that what comes after it hangs below (argo-semantics 2.4)."""
+"""Where the graph leaves a node: the nodes that what comes after it hangs below."""
 
 from __future__ import annotations
 

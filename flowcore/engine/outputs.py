@@ -1,4 +1,4 @@
-"""What nodes leave behind: outputs of work that ended, outputs of Steps and DAG templates, and outputs of the run (argo-semantics 3.9, 6.9)."""
+"""What nodes leave behind: outputs of work that ended, outputs of Steps and DAG templates, and outputs of the run."""
 
 from __future__ import annotations
 

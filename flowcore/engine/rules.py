@@ -71,7 +71,7 @@ Verdict = TryAgain | WaitUntil | GiveUp
 def decide_retry(
     strategy: JsonObject, attempts: list[Node], now: datetime, may_continue: Callable[[str], bool], transient: str = ""
 ) -> Verdict:
-    """What follows after the last of ``attempts`` failed (argo-semantics 6.1, steps 5 to 10).
+    """What follows after the last of ``attempts`` failed.
 
     ``may_continue`` evaluates the strategy's expression; ``transient`` is a pattern of messages that tell of faults that may pass. Raises ExpressionError for a strategy that cannot be read.
     """
@@ -197,7 +197,7 @@ def dag_phase(
     completed_groups: dict[NodeId, Phase],
     waiting_groups: Container[NodeId] = (),
 ) -> Phase:
-    """The phase of a DAG, by a walk from its first tasks along the children (argo-semantics 5.4).
+    """The phase of a DAG, by a walk from its first tasks along the children.
 
     Each branch carries the phase of the last node in it that completed; a target takes the worst of the branches that reach it. A TaskGroup
     that runs although all of its items are fulfilled counts as complete, and is added to ``completed_groups``; not so one of

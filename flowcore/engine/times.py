@@ -1,4 +1,4 @@
-"""Points in time: deadlines of the run and of leaves, timeouts of leaves, and the timers behind them (argo-semantics 6.2).
+"""Points in time: deadlines of the run and of leaves, timeouts of leaves, and the timers behind them.
 
 A timer is the ``wake_at`` of a row and a ``Wake`` command; after a crash the rows give the commands again. Whatever a timer stops is asked
 to end, and its own end decides its message, as in Argo.

@@ -1,4 +1,4 @@
-"""The run as a whole: its start, its entrypoint, its hooks and exit handler, its end (argo-semantics 5.0, 6.5, 6.6).
+"""The run as a whole: its start, its entrypoint, its hooks and exit handler, its end.
 
 ``operate`` is one pass: it walks down from the root to what changed, as Argo's controller walks over everything. The engine calls it until
 a pass changes nothing.

@@ -1,7 +1,7 @@
 """The ``depends`` of a DAG task: which tasks it waits for, and whether they ended so that it may run.
 
 ``parse_depends`` reads the text, ``from_dependencies`` the older list form; both give a ``Depends``. Argo finds the task names with a
-regular expression, spells each bare name out as "succeeded, skipped or daemoned" and evaluates what that gives (semantics 4.4).
+regular expression, spells each bare name out as "succeeded, skipped or daemoned" and evaluates what that gives.
 Called by the plan when it is compiled, and by the engine for each task when one of its dependencies ends.
 """
 

@@ -104,7 +104,7 @@ class Scope:
         return any(_is_placeholder(value) for scope in self.layers() for value in scope.values.values())
 
     def environment(self) -> Mapping[str, object]:
-        """The names as expressions see them: ``a.b.c`` nested in maps, absent optionals as None (semantics 3.2).
+        """The names as expressions see them: ``a.b.c`` nested in maps, absent optionals as None.
 
         Where one name is the beginning of another (``workflow.parameters`` and ``workflow.parameters.x``) the shorter one is dropped.
         The result is shared and follows later ``set`` calls: read it, do not keep it.

@@ -1,4 +1,4 @@
-"""The parts of a text with tags, and what each tag turns into (semantics 3.1).
+"""The parts of a text with tags, and what each tag turns into.
 
 ``parse_text`` cuts a text into literal pieces, simple tags (``{{inputs.parameters.a}}``) and expression tags (``{{=asInt(item) + 1}}``), each
 in either pair of delimiters. Only ``language.tags`` calls this; everybody else uses what is there.
@@ -166,7 +166,7 @@ class ExpressionTag:
         return self._compiled
 
     def render(self, scope: Scope, rendering: Rendering) -> str:
-        """The expression's value as text, or the tag itself where it has to wait (semantics 3.1, expression tag outcomes)."""
+        """The expression's value as text, or the tag itself where it has to wait."""
         compiled = self._compile()
         if isinstance(compiled, ExpressionError):
             if self.angled or scope.has_placeholders():

@@ -1,4 +1,4 @@
-"""Tags: putting values for ``{{name}}`` and ``{{=expression}}`` into texts and JSON trees (semantics 3.1).
+"""Tags: putting values for ``{{name}}`` and ``{{=expression}}`` into texts and JSON trees.
 
 Argo replaces tags in the JSON text of an object; here each text and each mapping key of the tree is replaced by itself, which gives the
 same for every object that Argo could decode again afterwards. ``<<name>>`` and ``<<=expression>>`` mean the same as the braces, but text

@@ -1,4 +1,4 @@
-"""Metrics that workflows and templates declare (``metrics.prometheus``), worked out from rows as Argo does (argo-semantics 6.14).
+"""Metrics that workflows and templates declare (``metrics.prometheus``), worked out from rows as Argo does.
 
 A metric of a template is emitted when a node of it ends, also for each attempt that is retried; one of the workflow when the run ends. A gauge
 with ``realtime`` follows a duration from the beginning. What cannot be worked out is told in the log and changes nothing else.

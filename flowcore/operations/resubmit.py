@@ -1,4 +1,4 @@
-"""Resubmit: a new run of an old one's workflow; memoized, it takes over what had succeeded (argo-semantics 8.2)."""
+"""Resubmit: a new run of an old one's workflow; memoized, it takes over what had succeeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry: the rows of an ended run, changed so that it goes on from where it failed (argo-semantics 8.3)."""
+"""Retry: the rows of an ended run, changed so that it goes on from where it failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs: what a template declares, filled in with what its caller passes, and the template's body with it (argo-semantics 3.3, 3.4).
+"""Inputs: what a template declares, filled in with what its caller passes, and the template's body with it.
 
 Called by the engine once for each node that is about to start, and once more for each retry attempt.
 """

@@ -1,6 +1,6 @@
 """Artifacts on their way from one template to the next: where ``from`` and ``fromExpression`` point, sub-paths, and default keys.
 
-Nothing is read or written here: an artifact is its location (argo-semantics 3.5, 6.9).
+Nothing is read or written here: an artifact is its location.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Loops: the items of ``withItems``, ``withParam`` and ``withSequence``, what each is called, and what ``{{item}}`` means.
 
-Rules of argo-semantics 2.2, 3.6 and 5.5. Pure; called by the engine when a step or task is expanded.
+The rules are Argo's. Pure; called by the engine when a step or task is expanded.
 """
 
 from __future__ import annotations

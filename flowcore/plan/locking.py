@@ -1,4 +1,4 @@
-"""Locks by name: what a ``synchronization`` asks for, and how many may hold each (argo-semantics 6.11).
+"""Locks by name: what a ``synchronization`` asks for, and how many may hold each.
 
 The engine asks whether locks can ever be had before it asks for them; lock tables ask for names and limits.
 """

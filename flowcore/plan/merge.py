@@ -1,6 +1,6 @@
 """Laying specs over one another: workflow over workflow template over workflow defaults, and a template over ``templateDefaults``.
 
-All of it on plain JSON trees, none of which is changed. Argo's rules (semantics 5.9 and 5.10): a strategic merge, plus special care for
+All of it on plain JSON trees, none of which is changed. Argo's rules: a strategic merge, plus special care for
 arguments, hooks, ``labelsFrom`` and ``suspend``. Called when a plan is compiled.
 """
 

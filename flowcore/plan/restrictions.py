@@ -1,6 +1,6 @@
 """What a workflow may still say for itself where operators demand that workflows refer to reviewed templates.
 
-With such a restriction (Argo's templateReferencing Strict or Secure, semantics 5.9) a workflow must have a ``workflowTemplateRef`` and may
+With such a restriction (Argo's templateReferencing Strict or Secure) a workflow must have a ``workflowTemplateRef`` and may
 set only harmless fields beside it: everything new is refused until somebody has looked at it. Called when a plan is compiled so.
 """
 

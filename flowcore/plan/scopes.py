@@ -1,4 +1,4 @@
-"""What names stand for at each place: globals of the run, and what steps and tasks left behind (argo-semantics 3.5 to 3.8).
+"""What names stand for at each place: globals of the run, and what steps and tasks left behind.
 
 Called by the engine, which keeps one scope for the globals and one for each running Steps or DAG node.
 """

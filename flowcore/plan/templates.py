@@ -1,7 +1,7 @@
 """Templates by name: where a step's template is looked up, and what is known of it before it runs.
 
 A *base* is the object whose template list is searched: the workflow itself, a WorkflowTemplate or a ClusterWorkflowTemplate. A
-``templateRef`` switches the base, so plain names inside the referenced template are looked up beside it (argo-semantics 5.8).
+``templateRef`` switches the base, so plain names inside the referenced template are looked up beside it.
 Called by the engine for each node; an entry is made once for each template.
 """
 
@@ -95,7 +95,7 @@ class Entry:
         return self._text
 
     def refers_to_result(self, name: str) -> bool:
-        """Whether the text of this Steps or DAG template names the result of its step or task ``name`` (argo-semantics 3.9)."""
+        """Whether the text of this Steps or DAG template names the result of its step or task ``name``."""
         if self._captured is None:
             prefix = {"dag": "tasks", "steps": "steps"}.get(self.kind)
             found = _RESULTS[prefix].finditer(self.text) if prefix else ()

@@ -1,6 +1,6 @@
 """``validate``: everything that is wrong with a document, before anything runs.
 
-The rules and messages are those of Argo's own validator (semantics 9), in its order, so that the first error is what Argo would say; where
+The rules and messages are those of Argo's own validator, in its order, so that the first error is what Argo would say; where
 Argo stops, this goes on. What Argo finds out only while it runs is added. Each concern has a room of its own beside this one
 (``validate_walk``, ``validate_calls``, ``validate_leaves``, ``validate_arguments``, ``validate_names``, ``validate_beyond``).
 """

@@ -12,7 +12,7 @@ _ONLY = "valueFrom only allows: default, configMapKeyRef and supplied"
 
 
 def check_arguments(report: Report, prefix: str, arguments: Arguments, path: str, *, may_be_empty: bool) -> None:
-    """Arguments as they are passed: each named, and each with a value or a place (semantics 9, rules 5 to 7 and 11 to 14)."""
+    """Arguments as they are passed: each named, and each with a value or a place."""
     for kind, things in (("parameters", arguments.parameters), ("artifacts", arguments.artifacts)):
         for index, fault in name_faults([thing.name for thing in things], loose=True):
             report.add(f"{prefix}{kind}{fault}", f"{path}.{kind}[{index}].name", rule="name")

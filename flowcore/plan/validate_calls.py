@@ -1,4 +1,4 @@
-"""Steps and DAGs: the calls in a template, in the order in which Argo looks at them (semantics 9, rules 45 to 50 and 58 to 66)."""
+"""Steps and DAGs: the calls in a template, in the order in which Argo looks at them."""
 
 from __future__ import annotations
 

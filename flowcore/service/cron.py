@@ -1,4 +1,4 @@
-"""What CronWorkflows decide, as functions of their document and the time (argo-semantics 8.5). ``Schedules`` of the service carries it out.
+"""What CronWorkflows decide, as functions of their document and the time. ``Schedules`` of the service carries it out.
 
 Documents are plain JSON, with Argo's ``status`` (active, lastScheduledTime, succeeded, failed, phase, conditions) kept in them.
 """

@@ -1,4 +1,4 @@
-"""What WorkflowEventBindings make of an event: the workflows to submit, as functions of bindings and payload (argo-semantics 8.6)."""
+"""What WorkflowEventBindings make of an event: the workflows to submit, as functions of bindings and payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time to live: ended runs are deleted when their ``ttlStrategy`` says so (argo-semantics 6.12)."""
+"""Time to live: ended runs are deleted when their ``ttlStrategy`` says so."""
 
 from __future__ import annotations
 

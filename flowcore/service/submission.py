@@ -1,4 +1,4 @@
-"""The Workflow that is submitted: one that was given, with the options of its submission, or one made from a template or a CronWorkflow (argo-semantics 8.1)."""
+"""The Workflow that is submitted: one that was given, with the options of its submission, or one made from a template or a CronWorkflow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``resource`` templates: one action on one object of any kind, the wait for its conditions, and outputs read from it. Made by the executor.
 
-Rules are those of Argo's executor (its ``resource.go``; semantics 7.1), which calls kubectl; here the same requests are made directly.
+Rules are those of Argo's executor (its ``resource.go``), which calls kubectl; here the same requests are made directly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the ends of an invocation's containers make its outcome, in Argo's words (semantics 2.7, 6.7, 6.8). Pure.
+"""How the ends of an invocation's containers make its outcome, in Argo's words. Pure.
 
 One message for all: init containers first, then main containers in their order, then sidecars, of which 137 and 143 say nothing.
 """

@@ -1,4 +1,4 @@
-"""DAG nodes: a task starts when its ``depends`` holds, and is omitted when it does not (argo-semantics 5.3, 5.4).
+"""DAG nodes: a task starts when its ``depends`` holds, and is omitted when it does not.
 
 ``advance`` looks at the tasks that changed and at those whose dependencies are done, dependencies first. A task is *settled* when it and all
 that belongs to it (hooks, exit handlers) are fulfilled; only then are its dependents looked at. When nothing is open any more

@@ -1,4 +1,4 @@
-"""Loops in a DAG: a TaskGroup node stands for the task, its items hang below it (argo-semantics 5.3, 5.5).
+"""Loops in a DAG: a TaskGroup node stands for the task, its items hang below it.
 
 ``begin`` makes the group, ``advance`` starts and moves on its items; the group is fulfilled when all of them are. In a Steps template
 the step group itself plays this part.

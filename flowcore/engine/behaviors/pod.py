@@ -1,6 +1,6 @@
 """Leaves: nodes whose work an executor does (container, script, containerSet, resource, data, http, plugin).
 
-``begin`` makes the node and asks for its start; ``ended`` judges the outcome that came back (argo-semantics 2.5, 2.7).
+``begin`` makes the node and asks for its start; ``ended`` judges the outcome that came back.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _volumes(turn: Turn, processed: Processed) -> tuple[JsonObject, ...]:
 
 
 def _captures(turn: Turn, call: Call, kind: str, node: Node) -> bool:
-    """Whether stdout is wanted: only where the text of the template around the node names it (3.9)."""
+    """Whether stdout is wanted: only where the text of the template around the node names it."""
     if kind == "data" or turn.plan.options.capture_results:
         return True
     if call.boundary is None or kind == "resource":

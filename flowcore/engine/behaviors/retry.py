@@ -1,4 +1,4 @@
-"""Retry nodes: a wrapper around the attempts to run one template (argo-semantics 6.1).
+"""Retry nodes: a wrapper around the attempts to run one template.
 
 The wrapper is Running from its first attempt to its verdict; each attempt is a node of the template's own type, called ``NODE(0)``,
 ``NODE(1)`` and so on. When the last attempt is fulfilled ``rules.decide_retry`` says what follows.

@@ -1,4 +1,4 @@
-"""Steps nodes: groups one after another, the steps of a group side by side (argo-semantics 5.2).
+"""Steps nodes: groups one after another, the steps of a group side by side.
 
 ``advance`` works on the current group until it must wait, then goes to the next. A step that fails lets its siblings run and keeps later
 groups from starting. A group is looked at child by child: only those that changed, unless some child has hooks or an exit handler.

@@ -1,4 +1,4 @@
-"""Suspend nodes: they run until somebody resumes them, or until their duration is over (argo-semantics 6.3)."""
+"""Suspend nodes: they run until somebody resumes them, or until their duration is over."""
 
 from __future__ import annotations
 
