@@ -25,7 +25,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 from yarl import URL
 
 from flowcore.errors import ArtifactError, ExecutorError, TransientExecutorError
-from flowcore.jsontypes import Json, JsonObject, object_of, text_of
+from flowcore.jsontypes import Json, JsonObject, text_of
 from flowcore_backends.docker.endpoint import Endpoint
 
 Params: TypeAlias = Mapping[str, str]
@@ -272,23 +272,6 @@ class Api:
     async def remove_network(self, name: str) -> None:
         """Remove a network; one that is gone is no error."""
         await self._harmless(self.call("DELETE", f"networks/{name}"))
-
-    async def free_network(self, name: str) -> None:
-        """Take containers that are not there any more off a network; an engine may forget to when it has much to do."""
-        try:
-            shown = _object(await self.call("GET", f"networks/{name}"))
-        except DockerError as error:
-            if error.status == NOT_FOUND:
-                return
-            raise
-        for identity in object_of(shown, "Containers"):
-            try:
-                await self.show(identity)
-            except DockerError as error:
-                if error.status != NOT_FOUND:
-                    raise
-                body: JsonObject = {"Container": identity, "Force": True}
-                await self._harmless(self.call("POST", f"networks/{name}/disconnect", body=body))
 
     async def create_volume(self, body: JsonObject) -> JsonObject:
         """Create a volume, or find the one of that name."""

@@ -24,7 +24,7 @@ from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.docker.volumes import VolumePlan
 
 _log = logging.getLogger("flowcore.docker")
-_PAUSES = (0.1, 0.4, 1.0, 2.0, 4.0, None)  # seconds before trying again
+_PAUSES = (0.1, 0.4, 1.0, None)  # seconds before trying again
 _NO_ADDRESSES = "non-overlapping IPv4 address pool"
 
 
@@ -84,16 +84,14 @@ class RunObjects:
 async def remove_shared(api: Api, filters: str) -> None:
     """Remove the networks and volumes that ``filters`` match; what is still in use stays, and is told."""
     for network in await api.networks(filters):
-        await _remove(api.remove_network, text_of(network, "Name"), free=api.free_network)
+        await _remove(api.remove_network, text_of(network, "Name"))
     for volume in await api.volumes(filters):
         await _remove(api.remove_volume, text_of(volume, "Name"))
 
 
-async def _remove(remove: Callable[[str], Awaitable[None]], name: str, *, free: Callable[[str], Awaitable[None]] | None = None) -> None:
-    """Remove something that the engine may still believe to be in use for a moment; ``free`` puts that right where waiting does not."""
-    for attempt, pause in enumerate(_PAUSES):
-        if attempt > 1 and free is not None:
-            await free(name)
+async def _remove(remove: Callable[[str], Awaitable[None]], name: str) -> None:
+    """Remove something that the engine may still believe to be in use for a moment."""
+    for pause in _PAUSES:
         try:
             await remove(name)
         except DockerError as error:

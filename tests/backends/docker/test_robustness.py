@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import random
@@ -245,8 +246,18 @@ async def test_nothing_is_left_of_many_containers(engine: str, tmp_path: Path) -
         assert sorted(int(ended.result or "-1") for ended in play.outcomes.values()) == list(range(40))
         assert {ended.exit_code for ended in play.outcomes.values()} == {0, 1}
         await play.executor.close(play.context)
-        assert await play.objects() == []
+        assert [each for each in await play.objects() if not await is_miscounted(play, each)] == []
         assert len(os.listdir("/proc/self/fd")) == open_files
+
+
+async def is_miscounted(play: DockerPlay, identity: str) -> bool:
+    """Whether the engine refuses to remove a network for containers on it, and names none: busy engines of old miscount until they are restarted."""
+    try:
+        (shown,) = json.loads(await play.docker("network", "inspect", identity))
+        await play.docker("network", "rm", identity)
+    except subprocess.CalledProcessError as error:
+        return "has active endpoints" in error.stderr and shown["Containers"] == {}
+    return False
 
 
 # A run of twenty nodes; each notes that it was there. It is recorded, and taken up by whoever comes next.
