@@ -155,15 +155,17 @@ def generate(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A file with a workflow and its status, as `flowcore run --output json` or `kubectl get workflow NAME -o json` wrote it.",
+            help="A recorded run (name, id, @latest), or a file with a workflow and its status, as `kubectl get workflow NAME -o json` wrote it.",
         ),
     ],
     workflow: Annotated[
         str, typer.Option(metavar="PATH", help="What the test loads; without it the workflow is written into the test.")
     ] = "",
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of the run.")] = None,
+    store: Annotated[str | None, typer.Option(metavar="URL", help="Where runs are recorded. Also FLOWCORE_STORE.")] = None,
 ) -> int:
     """Write a test from a past run: what every node did as facts, what came of it as assertions. Goes to standard output."""
-    typer.echo(test_file(file, workflow), nl=False)
+    typer.echo(test_file(file, workflow, namespace=namespace, store=store), nl=False)
     return 0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from flowcore.cli.app import app
+from flowcore.testing import Flow
 
 OLD = """
 apiVersion: argoproj.io/v1alpha1
@@ -130,6 +132,19 @@ def test_expressions_that_are_wrong(folder: Path, arguments: list[str], lines: l
     told = flowcore("expr", *arguments)
     assert told.exit_code == 2
     assert all(line in told.stderr for line in lines), told.stderr
+
+
+def test_a_test_is_written_of_a_recorded_run(folder: Path) -> None:
+    example = Path(__file__).resolve().parents[2] / "docs" / "examples" / "conditionals.yaml"
+    assert flowcore("run", str(example), "--backend", "local", "--no-logs", "--name", "post").exit_code == 0
+    written = flowcore("testgen", "@latest")
+    assert written.exit_code == 0
+    assert written.stdout.startswith('"""Plays run post again, as it was recorded."""')
+    names: dict[str, Any] = {}
+    exec(compile(written.stdout, "written", "exec"), names)
+    names["test_conditionals"](Flow())
+    missing = flowcore("testgen", "none")
+    assert (missing.exit_code, missing.stderr) == (2, "flowcore: there is no run 'none': flowcore list shows which there are\n")
 
 
 def test_expressions_about_a_run(folder: Path) -> None:
