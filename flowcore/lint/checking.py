@@ -13,8 +13,8 @@ from flowcore.lint.splicing import spliced_values
 from flowcore.lint.usage import unread_parameters, unused_templates
 from flowcore.manifest_problems import holder_at
 from flowcore.manifests import Document
+from flowcore.plan.documents import Documents
 from flowcore.plan.validate import validate
-from flowcore.plan.validate_documents import Documents
 from flowcore.yaml.bounds import split_path
 
 _SHARED = ("WorkflowTemplate", "ClusterWorkflowTemplate")

@@ -28,11 +28,12 @@ from flowcore.models import (
     WorkflowEventBinding,
     WorkflowSpec,
 )
+from flowcore.plan.documents import Documents
 from flowcore.plan.merge import apply_workflow_defaults
 from flowcore.plan.validate_arguments import check_arguments
 from flowcore.plan.validate_beyond import check_expression, check_limit, check_spec
 from flowcore.plan.validate_calls import check_hooks
-from flowcore.plan.validate_documents import Base, Documents, Library
+from flowcore.plan.validate_documents import Base, ReferredTemplates
 from flowcore.plan.validate_leaves import check_pod_resources
 from flowcore.plan.validate_names import is_parameter, name_faults
 from flowcore.plan.validate_report import Report
@@ -62,16 +63,16 @@ def validate(
     defaults = workflow_defaults.to_json() if isinstance(workflow_defaults, Workflow) else workflow_defaults
     namespace = model.metadata.namespace or "default"
     if isinstance(model, CronWorkflow):
-        _check_cron(report, model, Library(report, catalog, namespace))
+        _check_cron(report, model, ReferredTemplates(report, catalog, namespace))
     elif isinstance(model, WorkflowEventBinding):
         _check_binding(report, model)
     elif isinstance(model, Workflow):
         if defaults and model.spec.workflow_template_ref is None:
             model = Workflow.model_validate(apply_workflow_defaults(model.to_json(), defaults))
-        check = _SpecCheck(report, Library(report, catalog, namespace), model.spec, model.metadata, defaults=defaults, lint=lint)
+        check = _SpecCheck(report, ReferredTemplates(report, catalog, namespace), model.spec, model.metadata, defaults=defaults, lint=lint)
         check.run("workflow", "spec")
     else:
-        check = _SpecCheck(report, Library(report, catalog, namespace), model.spec, model.metadata, defaults=defaults, lint=lint)
+        check = _SpecCheck(report, ReferredTemplates(report, catalog, namespace), model.spec, model.metadata, defaults=defaults, lint=lint)
         check.template_only = True
         check.run("cluster workflow template" if isinstance(model, ClusterWorkflowTemplate) else "workflow template", "spec")
     return report.problems
@@ -88,9 +89,16 @@ class _SpecCheck:
     """The walk over one spec, in Argo's order."""
 
     def __init__(
-        self, report: Report, library: Library, spec: WorkflowSpec, metadata: ObjectMeta, *, defaults: JsonObject | None, lint: bool
+        self,
+        report: Report,
+        templates: ReferredTemplates,
+        spec: WorkflowSpec,
+        metadata: ObjectMeta,
+        *,
+        defaults: JsonObject | None,
+        lint: bool,
     ) -> None:
-        self.report, self.library, self.spec, self.metadata = report, library, spec, metadata
+        self.report, self.templates, self.spec, self.metadata = report, templates, spec, metadata
         self.defaults, self.lint = defaults, lint
         self.template_only = False
 
@@ -98,7 +106,7 @@ class _SpecCheck:
         """Check everything below ``path``, where the spec stands."""
         report, spec = self.report, self.spec
         _check_name(report, what, self.metadata.name)
-        self.walk = Walk(report, self.library, template_only=self.template_only)
+        self.walk = Walk(report, self.templates, template_only=self.template_only)
         self.base = Base(f"local/{self.metadata.name}", spec, path)
         referred = self._referred(path)
         for index, fault in name_faults([template.name for template in spec.templates]):
@@ -125,11 +133,11 @@ class _SpecCheck:
         if self.spec.templates:
             text = "Templates is invalid field in spec if workflow referred WorkflowTemplate reference"
             self.report.add(text, f"{path}.templates", rule="template-reference")
-        referred = self.library.document(reference)
+        referred = self.templates.document(reference)
         if referred is None:
             kind = "clusterworkflowtemplates" if reference.cluster_scope else "workflowtemplates"
             text = f'{kind}.argoproj.io "{reference.name}" not found'
-            self.report.add(text, f"{path}.workflowTemplateRef", remedy=self.library.remedy(reference), rule="template-reference")
+            self.report.add(text, f"{path}.workflowTemplateRef", remedy=self.templates.remedy(reference), rule="template-reference")
         return referred
 
     def _add_globals(self, arguments: Arguments, referred: Base | None) -> None:
@@ -250,7 +258,7 @@ def _selector_fault(selector: LabelSelector) -> str:
     return ""
 
 
-def _check_cron(report: Report, cron: CronWorkflow, library: Library) -> None:
+def _check_cron(report: Report, cron: CronWorkflow, templates: ReferredTemplates) -> None:
     """A CronWorkflow and the workflow in it (rules 1, 69 and 70)."""
     spec = cron.spec
     _check_name(report, "cron workflow", cron.metadata.name, _LONGEST_CRON_NAME)
@@ -278,7 +286,7 @@ def _check_cron(report: Report, cron: CronWorkflow, library: Library) -> None:
         annotations = {**(metadata.annotations or {}), **(more.annotations or {})}
         metadata = ObjectMeta(generate_name=metadata.generate_name, labels=more.labels, annotations=annotations)
     with report.within("cannot validate Workflow:"):
-        _SpecCheck(report, library, spec.workflow_spec, metadata, defaults=None, lint=False).run("workflow", "spec.workflowSpec")
+        _SpecCheck(report, templates, spec.workflow_spec, metadata, defaults=None, lint=False).run("workflow", "spec.workflowSpec")
     check_expression(report, spec.when if not is_parameter(spec.when) else "", "spec.when")
     if spec.stop_strategy is not None:
         check_expression(report, spec.stop_strategy.expression, "spec.stopStrategy.expression")

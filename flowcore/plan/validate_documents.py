@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from flowcore.errors import InvalidWorkflow
-from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.jsontypes import object_of, text_of
 from flowcore.language.scope import PLACEHOLDER_PREFIX
 from flowcore.language.tags import SimpleTag, tags_in
 from flowcore.manifests import read_mapping
@@ -21,17 +20,10 @@ from flowcore.models import (
     WorkflowTemplate,
     WorkflowTemplateRef,
 )
+from flowcore.plan.documents import Documents
 from flowcore.plan.validate_report import Report
 
 _SHOWN_NAMES = 5
-
-
-class Documents(Protocol):
-    """Where referenced documents come from; every catalog is one."""
-
-    def get(self, kind: str, name: str, namespace: str | None = None) -> JsonObject | None:
-        """The manifest, or None."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +65,7 @@ class Found:
     inline: bool = False
 
 
-class Library:
+class ReferredTemplates:
     """The documents that can be referred to, each read once."""
 
     def __init__(self, report: Report, catalog: Documents | None, namespace: str | None) -> None:

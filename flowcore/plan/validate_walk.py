@@ -20,7 +20,7 @@ from flowcore.models import Arguments, Parameter, Template, TemplateCall
 from flowcore.plan.validate_arguments import check_inputs, check_location, check_output_names, check_outputs, type_name
 from flowcore.plan.validate_beyond import check_template
 from flowcore.plan.validate_calls import check_dag, check_steps
-from flowcore.plan.validate_documents import Base, Found, Library
+from flowcore.plan.validate_documents import Base, Found, ReferredTemplates
 from flowcore.plan.validate_leaves import check_leaf, check_metrics, check_template_resources
 from flowcore.plan.validate_names import Names, is_parameter, unresolved
 from flowcore.plan.validate_report import Report
@@ -37,8 +37,8 @@ class Walk:
     ``template_only`` says that the document is a template, so that what runs it may supply more. Where arguments are None, any may come.
     """
 
-    def __init__(self, report: Report, library: Library, *, template_only: bool) -> None:
-        self.report, self.library, self.template_only = report, library, template_only
+    def __init__(self, report: Report, templates: ReferredTemplates, *, template_only: bool) -> None:
+        self.report, self.templates, self.template_only = report, templates, template_only
         self.globals = Scope()
         self.global_names = Names()
         self._waiting: list[tuple[TemplateCall, Base, str]] = []
@@ -91,7 +91,7 @@ class Walk:
     def _reference_remedy(self, call: TemplateCall, base: Base) -> str | None:
         reference = call.template_ref
         if reference is not None:
-            return self.library.remedy(reference) if reference.name and reference.template and not call.template else None
+            return self.templates.remedy(reference) if reference.name and reference.template and not call.template else None
         close = difflib.get_close_matches(call.template, base.places, n=1)
         return f"did you mean {close[0]}?" if close else None
 
@@ -99,7 +99,7 @@ class Walk:
 
     def visit(self, call: TemplateCall, base: Base, given: Arguments | None, path: str) -> Template | None:
         """Check what ``call`` names, called with ``given``; gives the template as it is written, if there is one."""
-        found = self.library.find(call, base, path)
+        found = self.templates.find(call, base, path)
         if isinstance(found, str):
             self.report.add(found, path, remedy=self._reference_remedy(call, base), rule="template-reference")
             return None

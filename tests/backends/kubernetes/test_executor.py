@@ -130,8 +130,8 @@ class TestOutputs:
     @pytest.mark.parametrize("inline", [64 << 10, 0], ids=["in the manifest", "by exec"])
     async def test_inputs_and_scripts_are_in_place(self, tmp_path: Path, inline: int) -> None:
         body: JsonObject = {
-            "script": {"image": "i", "command": ["sh"], "source": "cat $WHERE", "env": [{"name": "WHERE", "value": "/work/greeting"}]},
-            "inputs": {"artifacts": [{"name": "x", "path": "/work/greeting", "raw": {"data": "hello"}}]},
+            "script": {"image": "i", "command": ["sh"], "source": "cat $WHERE", "env": [{"name": "WHERE", "value": "/srv/greeting"}]},
+            "inputs": {"artifacts": [{"name": "x", "path": "/srv/greeting", "raw": {"data": "hello"}}]},
         }
         async with scene(tmp_path, inline_inputs=inline) as it:
             ended = await it.run(invocation("work", body, capture_result=True))

@@ -145,20 +145,20 @@ def test_scripts_come_as_last_argument() -> None:
 
 
 def test_inputs_are_mounted_or_copied_into_the_volume_that_covers_them() -> None:
-    parts = PodParts(inputs=[PlacedInput("0", "/tmp/in"), PlacedInput("1", "/work/in")], inline="QUJD")
+    parts = PodParts(inputs=[PlacedInput("0", "/tmp/in"), PlacedInput("1", "/srv/in")], inline="QUJD")
     body: JsonObject = {
-        "container": container(volumeMounts=[{"name": "w", "mountPath": "/work"}]),
+        "container": container(volumeMounts=[{"name": "w", "mountPath": "/srv"}]),
         "inputs": {"artifacts": [{"name": "x", "path": "/tmp/in"}]},
         "sidecars": [{"name": "helper", "image": "nginx", "mirrorVolumeMounts": True}],
     }
     made = pod_manifest(pod_of(body, volumes=({"name": "w", "emptyDir": {}},)), {}, OPTIONS, parts)
     spec = object_of(made, "spec")
     mounts = [
-        {"name": "w", "mountPath": "/work"},
+        {"name": "w", "mountPath": "/srv"},
         {"name": "flowcore", "mountPath": "/tmp/in", "subPath": "in/0"},
     ]
     assert main_of(spec)["volumeMounts"] == [*mounts, {"name": "flowcore", "mountPath": "/flowcore"}]
-    assert main_of(spec)["command"][4:7] == ["-i", "1", "/work/in"]  # type: ignore[index, call-overload]  # JSON of a known form
+    assert main_of(spec)["command"][4:7] == ["-i", "1", "/srv/in"]  # type: ignore[index, call-overload]  # JSON of a known form
     helper = objects_of(spec, "initContainers")[1]
     assert (helper["name"], helper["restartPolicy"], helper["volumeMounts"]) == ("helper", "Always", mounts)
     assert "mirrorVolumeMounts" not in helper
