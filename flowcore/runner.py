@@ -424,9 +424,10 @@ class Run:
     def _lock_is_free(self, holder: str) -> None:
         if not self._questions or not holder.startswith(self._own):  # of many runs, nearly all are asked for nothing
             return
-        for node, question in list(self._questions.items()):
-            if self._holder(node) == holder:
-                self._ask_for_locks(question)
+        node = None if holder == self._own else NodeId(holder[len(self._own) + 1 :])
+        question = self._questions.get(node)
+        if question is not None:
+            self._ask_for_locks(question)
 
     # --- the end --------------------------------------------------------------------------------------------------------------------
 

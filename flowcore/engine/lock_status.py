@@ -24,6 +24,7 @@ class LockStatus:
         self._run, self._node_name = f"{run.namespace}/{run.name}", node_name
         self._asked: dict[NodeId | None, tuple[JsonObject, ...]] = {}
         self._waiting: dict[NodeId | None, tuple[str, str]] = {}  # the kind and the name of the lock that is waited for
+        self._awaited: dict[tuple[str, str], int] = {}  # how many wait for each: a loop over a lock has thousands that do
         self._holding = {kind: _recorded(object_of(run.synchronization or {}, kind), kind) for kind in _KINDS}
 
     def after(self, run: RunRow, events: Sequence[Event], commands: Iterable[Command]) -> JsonObject | None:
@@ -38,20 +39,32 @@ class LockStatus:
 
     def _answered(self, event: Event, run: RunRow) -> bool:
         if isinstance(event, Granted) and event.node in self._asked:
-            self._waiting.pop(event.node, None)
+            self._stop_waiting(event.node)
             for lock in self._asked[event.node]:
                 kind = "mutex" if "mutex" in lock else "semaphore"
                 self._holding[kind].setdefault(name_of(lock, run.namespace), {})[self._holder(event.node)] = None
             return True
         if isinstance(event, Refused) and event.node in self._asked and event.waiting:
             names = {name_of(lock, run.namespace): "mutex" if "mutex" in lock else "semaphore" for lock in self._asked[event.node]}
-            self._waiting[event.node] = (names.get(event.waiting, "semaphore"), event.waiting)
+            self._stop_waiting(event.node)
+            awaited = self._waiting[event.node] = (names.get(event.waiting, "semaphore"), event.waiting)
+            self._awaited[awaited] = self._awaited.get(awaited, 0) + 1
             return True
         return False
 
+    def _stop_waiting(self, node: NodeId | None) -> bool:
+        """Whether ``node`` did wait."""
+        lock = self._waiting.pop(node, None)
+        if lock is None:
+            return False
+        self._awaited[lock] -= 1
+        if not self._awaited[lock]:
+            del self._awaited[lock]
+        return True
+
     def _released(self, node: NodeId | None) -> bool:
         self._asked.pop(node, None)
-        changed, holder = self._waiting.pop(node, None) is not None, self._holder(node)
+        changed, holder = self._stop_waiting(node), self._holder(node)
         for held in self._holding.values():
             for name in [name for name, holders in held.items() if holder in holders]:
                 changed = True
@@ -66,7 +79,7 @@ class LockStatus:
     def _told(self) -> JsonObject | None:
         told: JsonObject = {}
         for kind in _KINDS:
-            waiting = list(dict.fromkeys(name for waited, name in self._waiting.values() if waited == kind))
+            waiting = [name for waited, name in self._awaited if waited == kind]
             part: JsonObject = {}
             if self._holding[kind]:
                 part["holding"] = [_shown(kind, name, list(holders)) for name, holders in self._holding[kind].items()]
