@@ -22,7 +22,7 @@ FLOORS = (
     "plan",
     "engine",
     "ports catalog artifacts durable records",
-    "runner deep_calls running results timers clocks memory status tree locks catalogs executors functions building stores operations orders kept_templates keeping driving selection secrecy observing audience",
+    "runner in_process deep_calls running results timers clocks memory status tree locks catalogs executors functions building stores operations orders kept_templates keeping driving selection secrecy observing audience",
     "lint graphs schema testing service pytest_plugin",
     "cli",
 )

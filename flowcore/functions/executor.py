@@ -6,17 +6,18 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, cast
 
-import anyio
 from anyio import to_thread
 
 from flowcore.artifacts import staging
 from flowcore.errors import ArtifactError, ExecutorError, UsageError
 from flowcore.functions.declared import PLUGIN, RESULT, FunctionTemplate
 from flowcore.functions.values import annotations_of, fields_in, fields_of, is_path, text_from, value_from
+from flowcore.in_process import WorkInProcess
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.nodes import Phase
 from flowcore.ports import (
@@ -29,7 +30,6 @@ from flowcore.ports import (
     Outcome,
     Reporter,
     RunContext,
-    Started,
 )
 
 
@@ -49,7 +49,7 @@ class FunctionExecutor:
 
     def __init__(self, works: Mapping[str, Work], other: Executor) -> None:
         self._works, self._other = dict(works), other
-        self._scopes: dict[tuple[str, str], anyio.CancelScope] = {}
+        self._under_way = WorkInProcess()
 
     def __getattr__(self, name: str) -> Any:
         """What else the other executor has: its clock, for instance."""
@@ -91,22 +91,11 @@ class FunctionExecutor:
         work = self._work(invocation)
         if work is None:
             return await self._other.run(invocation, context, report)
-        key = (invocation.uid, invocation.pod_name)
-        with anyio.CancelScope() as scope:
-            self._scopes[key] = scope
-            try:
-                report(Started(invocation.node))
-                return await _done(work, invocation, context, report)
-            finally:
-                self._scopes.pop(key, None)
-        return Outcome(phase=Phase.FAILED, message="stopped before it ended")
+        return await self._under_way.run(invocation, report, partial(_done, work, invocation, context, report))
 
     async def stop(self, invocation: Invocation, grace: timedelta) -> None:
         """Cancel the function, which needs no grace; a thread that it blocks is left to itself."""
-        scope = self._scopes.get((invocation.uid, invocation.pod_name))
-        if scope is not None:
-            scope.cancel()
-        else:
+        if not self._under_way.stop(invocation):
             await self._other.stop(invocation, grace)
 
     async def close(self, context: RunContext) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
 
 from anyio import to_thread
 
@@ -32,9 +33,26 @@ from flowcore.running import SUFFIX_LETTERS, plan_run
 from flowcore.secrecy import Vault, sealed_run, with_values
 from flowcore.selection import find_run
 from flowcore.service.documents import StoreCatalog
+from flowcore.service.waiting import membership
 from flowcore.stores import state_folder
 
 Parameters = Mapping[str, str]
+P = ParamSpec("P")
+
+
+def _makes_work(
+    operation: Callable[Concatenate[Runs, P], Awaitable[RunRow]],
+) -> Callable[Concatenate[Runs, P], Coroutine[Any, Any, RunRow]]:
+    """An operation after which there is a run to drive: whoever drives runs is told of it, and a virtual clock waits for both."""
+
+    @wraps(operation)
+    async def told(self: Runs, /, *args: P.args, **given: P.kwargs) -> RunRow:
+        with membership(self.clock):
+            row = await operation(self, *args, **given)
+            await self._there_is_work(row)
+        return row
+
+    return told
 
 
 class Runs:
@@ -54,6 +72,7 @@ class Runs:
         self.catalog = StoreCatalog(store, catalog)
         self._chance = random.Random(seed)
 
+    @_makes_work
     async def submit(
         self,
         workflow: Workflow | JsonObject | str | Path,
@@ -79,6 +98,9 @@ class Runs:
         )
         await self._put(StoredRun(plan.run, (), plan.manifest), kept.kept)
         return plan.run
+
+    async def _there_is_work(self, run: RunRow) -> None:
+        """``run`` waits for somebody to drive it."""
 
     async def _put(self, stored: StoredRun, templates: JsonObject) -> None:
         """Record a run under a name that is not taken."""
@@ -154,6 +176,7 @@ class Runs:
 
     # --- operations -----------------------------------------------------------------------------------------------------------------
 
+    @_makes_work
     async def retry(
         self,
         text: str,
@@ -179,6 +202,7 @@ class Runs:
         await self.store.delete_document("RunExpiry", made.run.name, made.run.namespace)
         return made.run
 
+    @_makes_work
     async def resubmit(
         self,
         text: str,
@@ -201,6 +225,7 @@ class Runs:
         await self._put(StoredRun(run, rows, document), await self._templates(stored.run))
         return run
 
+    @_makes_work
     async def fork(
         self,
         text: str,

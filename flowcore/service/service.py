@@ -161,6 +161,9 @@ class Service(Runs):
         await self.store.strike_orders(done)
         return given
 
+    async def _there_is_work(self, run: RunRow) -> None:
+        await self._take_up(run)
+
     async def _take_up(self, run: RunRow) -> None:
         stored = await self.store.load(run.name, run.namespace)
         if stored is not None and not stored.run.phase.completed:
@@ -250,34 +253,6 @@ class Service(Runs):
             await self.store.replace(row, stored.nodes, stored.manifest)
 
     # --- what is done here at once rather than through the store --------------------------------------------------------------------
-
-    async def submit(self, *args: object, **given: object) -> RunRow:
-        """Record a new run, and drive it as soon as there is room. Takes what ``Runs.submit`` takes."""
-        with membership(self.clock):
-            row = await super().submit(*args, **given)  # type: ignore[arg-type]  # passed on as given
-            await self._take_up(row)
-        return row
-
-    async def retry(self, *args: object, **given: object) -> RunRow:
-        """Have an ended run go on from where it failed. Takes what ``Runs.retry`` takes."""
-        with membership(self.clock):
-            row = await super().retry(*args, **given)  # type: ignore[arg-type]  # passed on as given
-            await self._take_up(row)
-        return row
-
-    async def resubmit(self, *args: object, **given: object) -> RunRow:
-        """Begin a new run of the same workflow. Takes what ``Runs.resubmit`` takes."""
-        with membership(self.clock):
-            row = await super().resubmit(*args, **given)  # type: ignore[arg-type]  # passed on as given
-            await self._take_up(row)
-        return row
-
-    async def fork(self, *args: object, **given: object) -> RunRow:
-        """Begin a new run in the middle of an old one. Takes what ``Runs.fork`` takes."""
-        with membership(self.clock):
-            row = await super().fork(*args, **given)  # type: ignore[arg-type]  # passed on as given
-            await self._take_up(row)
-        return row
 
     async def order(self, text: str, order: JsonObject, namespace: str | None = None) -> RunRow:
         """Give an order to a run: at once if it is driven here, else through the store."""
