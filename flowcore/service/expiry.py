@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-import anyio
-
 from flowcore.errors import FlowError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.nodes import RunRow, WorkflowPhase
-from flowcore.service.waiting import membership, wait_until
+from flowcore.service.waiting import Rounds, membership
 
 if TYPE_CHECKING:
     from flowcore.service.service import Service
@@ -34,7 +32,7 @@ class Expiry:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._awake = anyio.Event()
+        self._rounds = Rounds(service.clock, self._look)
 
     async def ended(self, run: RunRow, spec: JsonObject) -> None:
         """A run has ended."""
@@ -42,25 +40,23 @@ class Expiry:
         if at is not None:
             record: JsonObject = {"name": run.name, "namespace": run.namespace, "at": at.isoformat()}
             await self._service.store.put_document("RunExpiry", run.name, run.namespace, record)
-            self._awake.set()
+            self._rounds.look_now()
 
     async def run(self) -> None:
         """Delete runs as their time comes, until cancelled."""
         with membership(self._service.clock):
-            await self._run()
+            await self._rounds.go()
 
-    async def _run(self) -> None:
+    async def _look(self) -> datetime | None:
         service = self._service
-        while True:
-            following: datetime | None = None
-            for record in await service.store.documents("RunExpiry"):
-                at = datetime.fromisoformat(cast("str", record["at"]))
-                if at > service.clock.now():
-                    following = min(at, following or at)
-                else:
-                    await self._delete(record)
-            await wait_until(service.clock, following, self._awake)
-            self._awake = anyio.Event()
+        following: datetime | None = None
+        for record in await service.store.documents("RunExpiry"):
+            at = datetime.fromisoformat(cast("str", record["at"]))
+            if at > service.clock.now():
+                following = min(at, following or at)
+            else:
+                await self._delete(record)
+        return following
 
     async def _delete(self, record: JsonObject) -> None:
         name, namespace = text_of(record, "name"), text_of(record, "namespace")

@@ -6,13 +6,11 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import anyio
-
 from flowcore.errors import ExpressionError, FlowError, UsageError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.nodes import RunRow, WorkflowPhase
 from flowcore.service import cron
-from flowcore.service.waiting import membership, wait_until
+from flowcore.service.waiting import Rounds, membership
 
 if TYPE_CHECKING:
     from flowcore.service.service import Service
@@ -27,29 +25,23 @@ class Schedules:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._awake = anyio.Event()
+        self._rounds = Rounds(service.clock, self._look, at_most=_LOOKED_EVERY)
         self._seen: dict[tuple[str, str], datetime] = {}
 
     def changed(self) -> None:
         """A CronWorkflow was made, changed or removed in this process."""
-        self._awake.set()
+        self._rounds.look_now()
 
     async def run(self) -> None:
         """Submit runs as they fall due, until cancelled."""
         with membership(self._service.clock):
-            await self._run()
+            for document in await self._service.store.documents(_KIND):
+                await self._make_up_for_missed(document)
+            await self._rounds.go()
 
-    async def _run(self) -> None:
-        service = self._service
-        for document in await service.store.documents(_KIND):
-            await self._make_up_for_missed(document)
-        while True:
-            following: datetime | None = None
-            for document in await service.store.documents(_KIND):
-                at = await self._tend(document)
-                following = min(at, following or at) if at is not None else following
-            await wait_until(service.clock, following, self._awake, at_most=_LOOKED_EVERY)
-            self._awake = anyio.Event()
+    async def _look(self) -> datetime | None:
+        times = [await self._tend(document) for document in await self._service.store.documents(_KIND)]
+        return min((at for at in times if at is not None), default=None)
 
     async def _make_up_for_missed(self, document: JsonObject) -> None:
         try:

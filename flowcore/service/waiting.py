@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -28,4 +29,23 @@ def membership(clock: Clock) -> AbstractContextManager[None]:
     return clock.member() if isinstance(clock, SharedVirtualClock) else nullcontext()
 
 
-__all__ = ["membership", "wait_until"]
+class Rounds:
+    """Looks around whenever it is time to, or when somebody asks for it. ``look`` does what is due, and says when there is more."""
+
+    def __init__(self, clock: Clock, look: Callable[[], Awaitable[datetime | None]], *, at_most: float = _LONGEST) -> None:
+        self._clock, self._look, self._at_most = clock, look, at_most
+        self._awake = anyio.Event()
+
+    def look_now(self) -> None:
+        """Something has changed."""
+        self._awake.set()
+
+    async def go(self) -> None:
+        """Look around until cancelled."""
+        while True:
+            following = await self._look()
+            await wait_until(self._clock, following, self._awake, at_most=self._at_most)
+            self._awake = anyio.Event()
+
+
+__all__ = ["Rounds", "membership", "wait_until"]
