@@ -50,7 +50,7 @@ def measure_flowcore(shape: str, size: int, kind: str) -> float:
 
 def measure_dbos(shape: str, size: int) -> float:
     """Microseconds a step of a DBOS workflow over SQLite."""
-    from dbos import DBOS  # type: ignore[import-not-found,unused-ignore]  # not a dependency
+    from dbos import DBOS
 
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:

@@ -93,11 +93,11 @@ def _observed() -> Changes:
             seen["" if before is None else str(before.phase), str(row.phase)].add(row.type)
         return put(turn, row, quietly=quietly)
 
-    Turn.put = watched  # type: ignore[method-assign]  # for the time of these runs
+    Turn.put = watched
     try:
         anyio.run(_all_runs)
     finally:
-        Turn.put = put  # type: ignore[method-assign]  # as it was
+        Turn.put = put
     _known.update(seen)
     return _known
 

@@ -199,7 +199,7 @@ def test_somebody_answers_after_ten_days() -> None:
     result = run(APPROVAL, fake)
     assert result.phase == "Succeeded"
     assert result.duration == timedelta(days=10)
-    assert [item["value"] for item in result.node("wf").outputs["parameters"]] == ["yes"]  # type: ignore[index,union-attr,call-overload]
+    assert [item["value"] for item in result.node("wf").outputs["parameters"]] == ["yes"]
 
 
 def test_somebody_refuses() -> None:

@@ -108,7 +108,7 @@ async def test_a_repository_is_a_store(server: str, tmp_path: Path) -> None:
     assert await store.keys("") == []
     for wrong in ({}, {"http": {"url": "http://x"}}, {"s3": {}, "gcs": {}}):
         with pytest.raises(UsageError, match="names one of s3, gcs"):
-            RepositoryArtifacts(wrong, CATALOG)  # type: ignore[arg-type]  # several wrong shapes
+            RepositoryArtifacts(wrong, CATALOG)
 
 
 REPOSITORY = """

@@ -130,7 +130,7 @@ def test_json_output_is_the_workflow_with_its_status_and_nothing_else(hello: str
 
 def test_yaml_and_names_for_programs(hello: str) -> None:
     (parsed,) = yaml.read(fake(hello, "-o", "yaml").stdout)
-    assert parsed.json["metadata"]["name"] == "hello"  # type: ignore[call-overload,index]
+    assert parsed.json["metadata"]["name"] == "hello"
     assert fake(hello, "-o", "name").stdout == "hello\n"
 
 

@@ -308,8 +308,8 @@ def test_backends_are_found_by_name_and_get_the_settings_they_know() -> None:
     for name in ("auto", "local"):
         executor: Any = backends.executor_named(name, seed=3, strict=True)
         assert (type(executor), executor.seed) == (Settled, 3)
-    assert backends.executor_named("local", seed=None).seed == 0  # type: ignore[attr-defined]
-    assert backends.executor_named("local", options={"seed": 5}).seed == 5  # type: ignore[attr-defined]
+    assert backends.executor_named("local", seed=None).seed == 0
+    assert backends.executor_named("local", options={"seed": 5}).seed == 5
     assert backends.installed() == ["empty", "gone", "local"]
 
 

@@ -72,5 +72,5 @@ class FailingStore(SqliteStore):
                 self.failed = True
                 raise StoreError("the disk is full")
 
-        claim.save = failing  # type: ignore[method-assign]  # a test's claim
+        claim.save = failing
         return claim

@@ -58,7 +58,7 @@ async def ended(*, fails: bool = True) -> tuple[RunRow, list[flowcore.Node], flo
 async def driven_on(run: RunRow, nodes: object, manifest: object) -> tuple[RunResult, list[str]]:
     """The run's end, and what was started for it."""
     store = SqliteStore(":memory:")
-    await store.replace(run, nodes, manifest)  # type: ignore[arg-type]  # rows and a document
+    await store.replace(run, nodes, manifest)
     fake = FakeExecutor(record=True)
     result = await flowcore.resume(run.name, store=store, executor=fake)
     await store.close()
@@ -97,7 +97,7 @@ async def test_a_retry_restarts_what_succeeded_when_it_is_told_to() -> None:
     again, started = await driven_on(made.run, made.nodes, made.manifest)
     assert started == ["wf.train[0].one", "wf.train[1].two(0)", "wf.report", "wf.onExit"]
     assert again.phase == "Succeeded"
-    assert [parameter["name"] for parameter in again.manifest["spec"]["arguments"]["parameters"]] == ["who", "more"]  # type: ignore[index,call-overload]
+    assert [parameter["name"] for parameter in again.manifest["spec"]["arguments"]["parameters"]] == ["who", "more"]
 
 
 async def test_a_run_that_goes_on_is_not_retried() -> None:
@@ -170,4 +170,4 @@ async def test_what_is_exported_can_be_imported_and_retried() -> None:
 @pytest.mark.parametrize(("document", "words"), [({"kind": "ConfigMap"}, "a Workflow is wanted"), ({"kind": "Workflow"}, "has no status")])
 def test_what_is_no_run_is_not_imported(document: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidWorkflow, match=words):
-        operations.import_run(document)  # type: ignore[arg-type]  # a document
+        operations.import_run(document)

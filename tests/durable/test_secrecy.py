@@ -79,7 +79,7 @@ class Talkative:
 
 def dump_of(store: SqliteStore) -> str:
     """Every text in every table."""
-    connection = store.connections._database._connection  # type: ignore[attr-defined]
+    connection = store.connections._database._connection
     return "\n".join(connection.iterdump())
 
 

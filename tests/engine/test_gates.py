@@ -36,7 +36,7 @@ class Gatekeeper:
             case Release(node):
                 self.holders = [holder for holder in self.holders if holder != node]
             case Recall(node, _, key):
-                return Recalled(node, hit=key in self.kept, outputs=self.kept.get(key))  # type: ignore[arg-type]  # outputs are JSON
+                return Recalled(node, hit=key in self.kept, outputs=self.kept.get(key))
             case Remember(_, _, key, outputs):
                 self.kept[key] = outputs
         return None

@@ -97,7 +97,7 @@ def test_braces_of_the_users_own_stay_as_they_are() -> None:
     }
     result = flowcore.run_sync(document, executor=executor)
     assert result.phase == "Succeeded"
-    assert executor.calls()[0].body["script"]["source"] == source  # type: ignore[index, call-overload]
+    assert executor.calls()[0].body["script"]["source"] == source
 
 
 def test_a_scalar_of_ten_megabytes_is_refused() -> None:

@@ -71,7 +71,7 @@ async def test_runs_share_one_virtual_time() -> None:
         rows = [await one.submit(workflow(f"wf-{number}")) for number in range(3)]
         ends = [await one.wait(row.name) for row in rows]
     assert [row.phase for row in ends] == ["Succeeded"] * 3
-    assert {row.finished_at - row.started_at for row in ends} == {timedelta(seconds=10)}  # type: ignore[operator]  # both are set
+    assert {row.finished_at - row.started_at for row in ends} == {timedelta(seconds=10)}
 
 
 async def test_parallelism_and_priority() -> None:
@@ -106,7 +106,7 @@ async def test_unfinished_runs_are_taken_up() -> None:
     first = service(Counting("1h"), store=store, until=START + timedelta(minutes=1))
     async with first.start():
         await first.submit(workflow("wf"))
-        await first.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        await first.clock.reached_end()
         assert (await first.get("wf")).run.phase == "Running"
     second = service(Counting("1m"), store=store)
     async with second.start():
@@ -120,7 +120,7 @@ async def test_what_has_begun_goes_on_before_what_waits() -> None:
         await first.submit(workflow("before"))
         await first.submit(workflow("urgent", priority=9))
         await first.submit(workflow("old"))
-        await first.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        await first.clock.reached_end()
         assert (await first.get("urgent")).run.phase == "Running"
     fake = Counting("1m")
     second = service(fake, store=store, parallelism=1)
@@ -134,7 +134,7 @@ async def test_orders_by_name_prefix_and_latest() -> None:
     one = service(until=START + timedelta(days=1))
     async with one.start():
         row = await one.submit(workflow("approval", template={"container": None, "suspend": {}}))
-        await one.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        await one.clock.reached_end()
         with pytest.raises(UsageError, match="no suspended node matches"):
             await one.resume("appr", selector="displayName=other")
         await one.resume("@latest")
@@ -169,7 +169,7 @@ async def test_time_to_live() -> None:
     async with one.start():
         await one.submit(workflow("short", ttlStrategy={"secondsAfterCompletion": 60}))
         await one.submit(workflow("long", ttlStrategy={"secondsAfterSuccess": 7200}))
-        await one.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        await one.clock.reached_end()
         assert [each.run.name for each in await one.list()] == ["long"]
 
 
@@ -184,7 +184,7 @@ async def runs_of(cron: JsonObject, *, length: timedelta, takes: str = "10s") ->
     one = service(fake, until=START + length)
     await one.store.put_document("CronWorkflow", "nightly", "default", cron)
     async with one.start():
-        await one.clock.reached_end()  # type: ignore[attr-defined]  # a SharedVirtualClock
+        await one.clock.reached_end()
     found = await one.store.documents("CronWorkflow")
     return fake.order, found[0]
 
@@ -193,7 +193,7 @@ async def test_a_month_of_nights() -> None:
     order, cron = await runs_of(cron_workflow(schedules=["0 3 * * *"], timezone="Europe/Berlin"), length=timedelta(days=30))
     assert len(order) == 30
     assert order[0] == f"nightly-{int(datetime(2024, 1, 1, 2, tzinfo=UTC).timestamp())}"
-    assert cron["status"]["succeeded"] == 30  # type: ignore[index,call-overload]  # a document
+    assert cron["status"]["succeeded"] == 30
 
 
 async def test_forbid_and_replace() -> None:
@@ -203,7 +203,7 @@ async def test_forbid_and_replace() -> None:
         cron_workflow(schedules=["0 * * * *"], concurrencyPolicy="Replace"), length=timedelta(hours=6), takes="90m"
     )
     assert len(replaced) == 6
-    assert cron["status"]["failed"] == 5  # type: ignore[index,call-overload]  # a document
+    assert cron["status"]["failed"] == 5
 
 
 async def test_stop_strategy_and_when() -> None:
@@ -211,7 +211,7 @@ async def test_stop_strategy_and_when() -> None:
         cron_workflow(schedules=["0 * * * *"], stopStrategy={"expression": "cronworkflow.succeeded >= 3"}), length=timedelta(days=1)
     )
     assert len(order) == 3
-    assert cron["status"]["phase"] == "Stopped"  # type: ignore[index,call-overload]  # a document
+    assert cron["status"]["phase"] == "Stopped"
     skipped, _ = await runs_of(cron_workflow(schedules=["0 * * * *"], when="1 == 2"), length=timedelta(days=1))
     assert skipped == []
 
@@ -248,7 +248,7 @@ async def test_events_submit_what_is_bound_to_them() -> None:
         (row,) = await one.dispatch_event({"kind": "push", "user": {"id": 7}}, discriminator="git")
         assert (await one.wait(row.name)).phase == "Succeeded"
         manifest = (await one.get(row.name)).manifest
-    assert manifest["spec"]["arguments"]["parameters"] == [{"name": "who", "value": '{"id":7}'}]  # type: ignore[index,call-overload]
+    assert manifest["spec"]["arguments"]["parameters"] == [{"name": "who", "value": '{"id":7}'}]
 
 
 async def test_hundreds_of_runs_with_a_contended_semaphore() -> None:

@@ -32,6 +32,6 @@ def disturbed(chance: Random, *, loses: bool) -> Callable[[Run], None]:
                 stale: list[Event] = [Started(node), Ready(node), Progressed(node, "1/2", "late"), Finished(node, LATE)]
                 add(later, chance.choice(stale))
 
-        agenda.add = again  # type: ignore[method-assign]  # between the executor and the run
+        agenda.add = again
 
     return disturb

@@ -101,7 +101,7 @@ async def test_interrupted_once_at_each_moment(chunk: int) -> None:
         expected = await ended(whole, seed)
         for moment in range(1, whole.store.writes + 1):
             for kind in ("before", "after"):
-                broken = Simulation(document, lambda number, lived, at=moment, kind=kind: kind if number == at else "")  # type: ignore[misc]
+                broken = Simulation(document, lambda number, lived, at=moment, kind=kind: kind if number == at else "")
                 check_same(await ended(broken, seed), expected, f"{seed}: {kind} write {moment}")
 
 
@@ -129,8 +129,8 @@ async def test_the_same_in_a_database(chunk: int, tmp_path: Path) -> None:
         broken = Simulation(document)
         while True:
             store = Dying(file, chance.randint(2, 8))
-            broken.store = store  # type: ignore[assignment]  # the database in its place
-            broken.cluster.store = store  # type: ignore[assignment]
+            broken.store = store
+            broken.cluster.store = store
             try:
                 with anyio.fail_after(_LONGEST):
                     result = await broken.life()

@@ -45,4 +45,4 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualCl
 
 def empty(cursor: object) -> None:
     for table in ("runs", "nodes", "logs", "memos", "locks", "orders", "documents"):
-        cursor.execute(f"DELETE FROM {table}")  # type: ignore[attr-defined]  # a cursor
+        cursor.execute(f"DELETE FROM {table}")

@@ -22,7 +22,7 @@ MANIFEST = {"kind": "Workflow", "metadata": {"name": "wf"}, "spec": {"entrypoint
 
 def node(number: int, **given: object) -> Node:
     name = f"wf[{number}]"
-    return Node(id=NodeId(f"wf-{number}"), name=name, display_name=name, type=NodeType.POD, seq=number, **given)  # type: ignore[arg-type]
+    return Node(id=NodeId(f"wf-{number}"), name=name, display_name=name, type=NodeType.POD, seq=number, **given)
 
 
 async def test_is_a_run_store(store: SqlStore) -> None:
@@ -204,7 +204,7 @@ async def test_what_fails_takes_back_only_itself(store: SqlStore, clock: Virtual
 
     async def save(claim: object, name: str) -> None:
         try:
-            await claim.save(RunRow(name=name, created_at=NOW), [node(1)], MANIFEST)  # type: ignore[attr-defined]  # a claim
+            await claim.save(RunRow(name=name, created_at=NOW), [node(1)], MANIFEST)
         except StoreError as error:
             failures.append(error)
 

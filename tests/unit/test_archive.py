@@ -109,7 +109,7 @@ def test_equal_content_gives_equal_archives(tmp_path: Path) -> None:
 
 
 def tarball(path: Path, *members: str, mode: str = "w:gz") -> Path:
-    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as tar:
         for name in members:
             member = tarfile.TarInfo(name.rstrip("/"))
             member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE

@@ -123,7 +123,7 @@ def test_a_folder_gives_all_documents_below_it_but_workflows(tmp_path: Path) -> 
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "x.yaml").write_text("{nothing")
     catalog = FolderCatalog(tmp_path)
-    assert [(one["kind"], one["metadata"]["name"]) for one in catalog] == [  # type: ignore[index,call-overload]
+    assert [(one["kind"], one["metadata"]["name"]) for one in catalog] == [
         ("ConfigMap", "c"),
         ("WorkflowTemplate", "a"),
         ("WorkflowTemplate", "b"),

@@ -136,7 +136,7 @@ async def test_output_is_bounded_and_whole(engine: str, tmp_path: Path) -> None:
         assert play.reports.printed == 20_000_000
 
 
-class _Counted(list):  # type: ignore[type-arg]
+class _Counted(list):
     """Counts what was printed instead of keeping it."""
 
     printed = 0

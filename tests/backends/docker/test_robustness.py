@@ -195,7 +195,7 @@ async def test_the_command_cleans_up_but_for_runs_that_can_be_continued(
 
 async def pods(engine: str, uid: str) -> set[str]:
     """The pods that have containers."""
-    return {str(inspect(engine, name)["Config"]["Labels"]["flowcore.pod"]) for name in await containers(engine, uid)}  # type: ignore[index, call-overload]  # as the engine shows it
+    return {str(inspect(engine, name)["Config"]["Labels"]["flowcore.pod"]) for name in await containers(engine, uid)}
 
 
 async def containers(engine: str, uid: str) -> list[str]:

@@ -197,7 +197,7 @@ def test_containers_of_a_pod_share_the_network_of_its_holder(tmp_path: Path) -> 
         False,
         f"container:{pod.holder_name}",
         False,
-    )  # type: ignore[index, call-overload, operator]
+    )
     held: Any = holder_body(pod, "pause", settings(names={"Dns": ["9.9.9.9"]}))
     assert (held["HostConfig"]["NetworkMode"], held["HostConfig"]["Dns"], held["Hostname"]) == ("net", ["9.9.9.9"], "pod")
     assert [mount["Target"] for mount in held["HostConfig"]["Mounts"]] == ["/v/0"]

@@ -77,7 +77,7 @@ async def test_outputs(play: Play, tmp_path: Path, size: int) -> None:
     }
     ended = await play.run(asked("work", {"container": {"image": IMAGE, "command": ["sh", "-c", script]}, "outputs": outputs}))
     assert (ended.phase, ended.message, ended.parameters) == (Phase.SUCCEEDED, "", {"p": "hi"})
-    await play.context.artifacts.load(ended.artifacts["a"]["s3"]["key"], tmp_path / "got")  # type: ignore[index, call-overload, arg-type]  # as stored
+    await play.context.artifacts.load(ended.artifacts["a"]["s3"]["key"], tmp_path / "got")
     assert (tmp_path / "got").stat().st_size == size
 
 

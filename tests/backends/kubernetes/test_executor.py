@@ -98,7 +98,7 @@ class TestOutputs:
             ended = await it.run(invocation("work", body, capture_result=True))
             assert (ended.phase, ended.message, ended.result, ended.parameters) == (Phase.SUCCEEDED, "", "said", {"p": "value"})
             assert set(ended.artifacts) == {"a"}
-            assert await it.context.artifacts.keys("wf/") == [ended.artifacts["a"]["s3"]["key"]]  # type: ignore[index, call-overload]  # as stored
+            assert await it.context.artifacts.keys("wf/") == [ended.artifacts["a"]["s3"]["key"]]
             assert ended.host_node_name == "node1"
             assert not any("exec" in request for request in it.kube.requests)
 
@@ -112,7 +112,7 @@ class TestOutputs:
             ended = await it.run(invocation("work", body))
             assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
             target = tmp_path / "loaded"
-            await it.context.artifacts.load(ended.artifacts["a"]["s3"]["key"], target)  # type: ignore[index, call-overload, arg-type]  # as stored
+            await it.context.artifacts.load(ended.artifacts["a"]["s3"]["key"], target)
             assert target.read_bytes() == file.read_bytes()
             await until(lambda: object_of(it.kube.objects("pods")[0], "status")["phase"] == "Succeeded")
 

@@ -158,7 +158,7 @@ def test_inputs_are_mounted_or_copied_into_the_volume_that_covers_them() -> None
         {"name": "flowcore", "mountPath": "/tmp/in", "subPath": "in/0"},
     ]
     assert main_of(spec)["volumeMounts"] == [*mounts, {"name": "flowcore", "mountPath": "/flowcore"}]
-    assert main_of(spec)["command"][4:7] == ["-i", "1", "/srv/in"]  # type: ignore[index, call-overload]  # JSON of a known form
+    assert main_of(spec)["command"][4:7] == ["-i", "1", "/srv/in"]
     helper = objects_of(spec, "initContainers")[1]
     assert (helper["name"], helper["restartPolicy"], helper["volumeMounts"]) == ("helper", "Always", mounts)
     assert "mirrorVolumeMounts" not in helper
@@ -174,7 +174,7 @@ def test_sidecars_with_a_command_are_wrapped_and_others_are_kubernetes_own() -> 
     body: JsonObject = {"sidecars": [{"name": "a", "image": "i", "command": ["serve"]}, {"name": "b", "image": "i"}]}
     made = spec_of(body)
     assert [one["name"] for one in objects_of(made, "containers")] == ["main", "a"]
-    assert main_of(made, "a")["command"][3:] == ["a", "-s", "30", "--", "serve"]  # type: ignore[index, call-overload]  # JSON of a known form
+    assert main_of(made, "a")["command"][3:] == ["a", "-s", "30", "--", "serve"]
     assert objects_of(made, "initContainers")[1]["restartPolicy"] == "Always"
 
 
@@ -186,7 +186,7 @@ def test_containers_of_a_set_know_what_they_wait_for() -> None:
     }
     body: JsonObject = {"containerSet": group, "volumes": [{"name": "v", "emptyDir": {}}]}
     made = object_of(pod_manifest(pod_of(body), {}, OPTIONS), "spec")
-    assert main_of(made)["command"][3:10] == ["main", "-n", "a", "-r", "2", "-p", "1.5"]  # type: ignore[index, call-overload]  # JSON of a known form
+    assert main_of(made)["command"][3:10] == ["main", "-n", "a", "-r", "2", "-p", "1.5"]
     assert "dependencies" not in main_of(made)
     assert {"name": "v", "mountPath": "/v"} in objects_of(main_of(made, "a"), "volumeMounts")
 
@@ -202,11 +202,11 @@ class TestWithoutCommand:
         with pytest.raises(ExecutorError, match=r'image "tool" of template work: .*images='):
             layout_of(pod_of(body), OPTIONS)
         known = main_of(spec_of(body, images={"tool": ["/entry", "serve"]}))
-        assert known["command"][-2:] == ["/entry", "serve"]  # type: ignore[index, call-overload]  # JSON of a known form
+        assert known["command"][-2:] == ["/entry", "serve"]
 
     def test_args_replace_the_command_of_the_image_but_not_its_entrypoint(self) -> None:
         made = main_of(spec_of({"container": {"image": "tool", "args": ["x"]}}, images={"tool": ["/entry", "serve"]}))
-        assert (made["command"][-1], made["args"]) == ("/entry", ["x"])  # type: ignore[index, call-overload]  # JSON of a known form
+        assert (made["command"][-1], made["args"]) == ("/entry", ["x"])
 
 
 class TestVolumes:
@@ -267,7 +267,7 @@ def test_the_holder_may_do_what_the_main_container_may_but_for_privileges() -> N
 def test_the_termination_message_shares_what_a_pod_may_say() -> None:
     sidecars = [{"name": f"s{n}", "image": "i", "command": ["x"]} for n in range(4)]
     few, many = spec_of(), spec_of({"sidecars": [*sidecars]})
-    limits = [int(objects_of(made, "initContainers")[0]["command"][7]) for made in (few, many)]  # type: ignore[index, call-overload, arg-type]  # JSON of a known form
+    limits = [int(objects_of(made, "initContainers")[0]["command"][7]) for made in (few, many)]
     assert limits[0] == 4000
     assert limits[1] == 12288 // 7 - 96
 

@@ -153,8 +153,8 @@ def test_a_run_takes_templates_parameters_and_limits_from_the_cluster() -> None:
         with executor.catalog() as catalog:
             result = flowcore.run_sync(workflow, executor=executor, catalog=catalog)
         assert (result.phase, result.message) == (WorkflowPhase.SUCCEEDED, "")
-        containers = kube.objects("pods")[0]["spec"]["containers"]  # type: ignore[index, call-overload]  # a pod
-        assert containers[0]["command"][-1] == "hello"  # type: ignore[index, call-overload]  # a container
+        containers = kube.objects("pods")[0]["spec"]["containers"]
+        assert containers[0]["command"][-1] == "hello"
 
 
 def test_a_limit_that_is_raised_lets_those_in_who_wait() -> None:
@@ -212,13 +212,13 @@ class TestCache:
             made = kube.objects("configmaps")[0]
             assert object_of(object_of(made, "metadata"), "labels") == LABEL
             at = "2024-05-01T12:00:00Z"
-            assert json.loads(object_of(made, "data")["k"]) == {  # type: ignore[arg-type]  # text
+            assert json.loads(object_of(made, "data")["k"]) == {
                 "nodeID": "n-1",
                 "outputs": OUTPUTS,
                 "creationTimestamp": at,
                 "lastHitTimestamp": at,
             }
-            assert json.loads(object_of(made, "data")["other"])["outputs"] is None  # type: ignore[arg-type]  # text
+            assert json.loads(object_of(made, "data")["other"])["outputs"] is None
 
     @pytest.mark.parametrize(
         ("max_age", "hit"), [(None, True), (timedelta(hours=1), True), (timedelta(minutes=59), False)], ids=["any age", "young", "old"]
@@ -228,7 +228,7 @@ class TestCache:
             kube.add(cache_map(k=json.dumps(ENTRY)))
             answer = await cache.recall("c", "k", namespace="default", max_age=max_age, now=NOW)
             assert (answer.hit, answer.outputs, answer.error) == (hit, OUTPUTS if hit else None, None)
-            entry = json.loads(object_of(kube.objects("configmaps")[0], "data")["k"])  # type: ignore[arg-type]  # text
+            entry = json.loads(object_of(kube.objects("configmaps")[0], "data")["k"])
             assert entry["lastHitTimestamp"] == "2024-05-01T12:00:00Z"
 
     @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ class TestWorkflowObject:
                 "workflows.argoproj.io/completed": "true",
                 "workflows.argoproj.io/phase": "Succeeded",
             }
-            (owner,) = object_of(kube.objects("pods")[0], "metadata")["ownerReferences"]  # type: ignore[misc]  # a list
-            assert (owner["kind"], owner["uid"]) == ("Workflow", metadata["uid"])  # type: ignore[index, call-overload]  # a reference
+            (owner,) = object_of(kube.objects("pods")[0], "metadata")["ownerReferences"]
+            assert (owner["kind"], owner["uid"]) == ("Workflow", metadata["uid"])
             assert kube.objects("configmaps") == []
 
     async def test_an_object_that_somebody_submitted_is_written_into(self) -> None:
@@ -349,7 +349,7 @@ class TestWorkflowObject:
             nodes = {NodeId(name): node(name, number, phase) for number, (name, phase) in enumerate(phases.items())}
             return RunResult(row, nodes, plain())
 
-        written = WorkflowObject(Recorder(), "default", "wf")  # type: ignore[arg-type]  # of an Api it needs this much
+        written = WorkflowObject(Recorder(), "default", "wf")
         await written.write(state(a=Phase.RUNNING, b=Phase.RUNNING))
         assert sent[0] == {"status": None}
         assert set(sent[1]["status"]["nodes"]) == {"a", "b"}
