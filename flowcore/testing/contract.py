@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import count
@@ -88,7 +89,7 @@ def loop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-class ExecutorContract:
+class ExecutorContract(ABC):
     """Subclass it and give ``executor``; the tests come with it.
 
     ``stubborn_work`` says whether work can resist being asked to end, ``daemon_address`` is a pattern of the addresses that daemons have.
@@ -97,8 +98,9 @@ class ExecutorContract:
     stubborn_work = True
     daemon_address = r"127\.0\.0\.1"
 
+    @abstractmethod
     def executor(self) -> Executor:
-        raise NotImplementedError
+        """A fresh one, made for each test."""
 
     @pytest.fixture
     def play(self, loop: str, tmp_path: Path) -> Callable[[Callable[[Play], Awaitable[None]]], None]:

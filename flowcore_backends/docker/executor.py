@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -58,7 +58,7 @@ class _Loop:
     users: int = 0
     api: Api | None = None
     opening: anyio.Lock = field(default_factory=anyio.Lock)
-    connection: object = None
+    connection: AbstractAsyncContextManager[Api] | None = None
     failed: tuple[float, str] = (0.0, "")  # when it could not be opened the last time, and why
 
 
@@ -231,10 +231,10 @@ class DockerExecutor:
             yield loop.api
         finally:
             loop.users -= 1
-            if loop.users == 0 and loop.api is not None:
+            if loop.users == 0 and loop.connection is not None:
                 connection, loop.connection, loop.api = loop.connection, None, None
                 with anyio.CancelScope(shield=True):
-                    await connection.__aexit__(None, None, None)  # type: ignore[attr-defined]  # an open_api
+                    await connection.__aexit__(None, None, None)
 
     async def _open(self, loop: _Loop, asked_at: float) -> None:
         """Open the connection; who waited while that failed is told so, and does not wait as long again."""

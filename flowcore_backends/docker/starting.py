@@ -126,7 +126,7 @@ class PodStart:
                     image,
                     policy,
                     self._invocation.uid,
-                    lambda image=image: self._credentials(image),  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+                    partial(self._credentials, image),
                     lambda text: report(Progressed(self._invocation.node, message=text)),
                 )
                 refuse_root(plan.model, security, text_of(object_of(shown[image], "Config"), "User"))
@@ -150,7 +150,7 @@ class PodStart:
         """Bring the input artifacts to this machine. Raises ArtifactError for a required one that cannot be had."""
         for number, each in enumerate(self._pod.inputs):
             place = self._scratch / "inputs" / str(number) / (Path(each.path).name or each.artifact.name)
-            await to_thread.run_sync(lambda place=place: place.parent.mkdir(parents=True))  # type: ignore[misc]  # as above
+            await to_thread.run_sync(partial(place.parent.mkdir, parents=True))
             if await staging.place_input(each.artifact, place, self._context):
                 self._loaded.append((each, place, number))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -42,7 +42,7 @@ class Connection:
             read_bufsize=_BUFFER,
             json_serialize=_unused,
         )
-        self._fixed: dict[str, object] = {"server_hostname": client.rest_client.server_hostname or None}
+        self._fixed: dict[str, Any] = {"server_hostname": client.rest_client.server_hostname or None}
         if (proxy := client.rest_client.proxy or _proxy_for(self._host)) is not None:
             self._fixed |= {"proxy": proxy, "proxy_headers": client.rest_client.proxy_headers}
 
@@ -61,7 +61,7 @@ class Connection:
         headers["Accept"] = "application/json"
         headers["Content-Type"] = content_type
         url = URL(f"{self._host}{path}?{urlencode(given)}" if given else f"{self._host}{path}", encoded=True)
-        return self._session.request(method, url, data=body, headers=headers, timeout=limits, **self._fixed)  # type: ignore[arg-type]  # as above
+        return self._session.request(method, url, data=body, headers=headers, timeout=limits, **self._fixed)
 
     async def websocket(self, path: str, query: Query, protocols: Sequence[str]) -> AbstractAsyncContextManager[ClientWebSocketResponse]:
         """Begin a WebSocket."""

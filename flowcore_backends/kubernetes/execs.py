@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from flowcore.errors import ExecutorError, TransientExecutorError
@@ -64,10 +64,10 @@ async def execute(
     raise TransientExecutorError(f"the connection to {container} in pod {pod} broke: connection reset by peer")
 
 
-async def _feed(send: Callable[[bytes], object], stdin: AsyncIterator[bytes]) -> None:
+async def _feed(send: Callable[[bytes], Awaitable[None]], stdin: AsyncIterator[bytes]) -> None:
     async for piece in stdin:
-        await send(bytes([_STDIN]) + piece)  # type: ignore[misc]  # send_bytes is a coroutine function
-    await send(bytes([_CLOSE, _STDIN]))  # type: ignore[misc]  # the same
+        await send(bytes([_STDIN]) + piece)
+    await send(bytes([_CLOSE, _STDIN]))
 
 
 def _end(content: bytes, errors: str) -> ExecEnd:

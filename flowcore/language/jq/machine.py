@@ -8,7 +8,7 @@ the handler that is in force.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from flowcore.errors import LimitExceeded
 from flowcore.jsontypes import Json
@@ -99,10 +99,10 @@ class Machine:
                     catch = env[0]
                     if catch is None:
                         return self.backtrack_or_end()
-                    return catch, failure.caught, path, env[1], then  # type: ignore[return-value]  # a step, as ``handler`` was given
+                    return cast("Step", catch), failure.caught, path, env[1], then
             elif step is alternative:
                 assert env is not None
-                return env[0], value, path, env[1], then  # type: ignore[return-value]  # a step
+                return cast("Step", env[0]), value, path, env[1], then
             elif step is label and isinstance(failure, Broken) and failure.label == value:
                 return self.backtrack_or_end()
         raise failure

@@ -131,14 +131,15 @@ def _read_fields(text: str, layout: str) -> dict[str, str]:
         directive = _DIRECTIVE.match(layout, at)
         if directive is not None and directive.group(3).lstrip(":") in _READ:
             name, pattern = _READ[directive.group(3).lstrip(":")]
+            wanted = f"cannot parse {_quote(directive.group())}"
             match = re.compile(pattern, re.IGNORECASE if name in ("name", "weekday") else 0).match(text, position)
             at = directive.end()
         else:
             name, match = "literal", re.compile(re.escape(layout[at])).match(text, position)
+            wanted = f"expected {_quote(layout[at])}"
             at += 1
         if match is None:
-            shown = f"expected {_quote(layout[at - 1])}" if name == "literal" else f"cannot parse {_quote(directive.group())}"  # type: ignore[union-attr]  # not a literal
-            raise ExpressionError(f"failed to parse {_quote(text)} with {_quote(layout)}: {shown}")
+            raise ExpressionError(f"failed to parse {_quote(text)} with {_quote(layout)}: {wanted}")
         found[name] = match.group().strip()
         position = match.end()
     if position < len(text):

@@ -76,7 +76,7 @@ def _moment(fields: list[Json]) -> datetime:
         raise JqFailure("the time is outside of the years 1 to 9999") from None
 
 
-def _since_epoch(moment: datetime) -> Json:
+def _since_epoch(moment: datetime) -> float:
     seconds = calendar.timegm(moment.utctimetuple())
     return seconds + moment.microsecond / 1e6 if moment.microsecond else float(seconds)
 
@@ -111,7 +111,7 @@ def _strptime(value: Json, layout: Json) -> Json:
         moment = parse_moment(value, layout)
     except ExpressionError as error:
         raise not_applicable_because("strptime", value, error.message, layout) from None
-    return _fields(to_float(_since_epoch(moment)), "strptime", value)  # type: ignore[arg-type]  # a number
+    return _fields(_since_epoch(moment), "strptime", value)
 
 
 def _now(_value: Json) -> Json:

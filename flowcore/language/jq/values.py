@@ -138,8 +138,7 @@ def _merged(left: dict[str, Json], right: dict[str, Json], depth: int) -> Json:
     occupy(merged)
     for key, value in right.items():
         present = merged.get(key)
-        both = isinstance(present, dict) and isinstance(value, dict)
-        merged[key] = _merged(present, value, depth + 1) if both else value  # type: ignore[arg-type]  # both are objects
+        merged[key] = _merged(present, value, depth + 1) if isinstance(present, dict) and isinstance(value, dict) else value
     return merged
 
 

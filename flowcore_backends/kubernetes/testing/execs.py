@@ -7,7 +7,7 @@ import json
 
 from aiohttp import WSMsgType, web
 
-from flowcore.jsontypes import JsonObject
+from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore_backends.kubernetes.testing.lives import PodTasks
 from flowcore_backends.kubernetes.testing.store import Refused
 
@@ -20,7 +20,7 @@ async def serve_exec(request: web.Request, pods: PodTasks, namespace: str, name:
     pod = pods.store.get("pods", namespace, name)
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise Refused(400, "BadRequest", "Upgrade request required")
-    living = pods.living.get(str(pod["metadata"]["uid"]))  # type: ignore[index, call-overload]  # every object has it
+    living = pods.living.get(text_of(object_of(pod, "metadata"), "uid"))
     if living is None or living.exec is None:
         raise Refused(500, "InternalError", "container not found")
     socket = web.WebSocketResponse(protocols=PROTOCOLS)
