@@ -122,4 +122,18 @@ class RunStore(Store, Cache, Protocol):
         ...
 
 
-__all__ = ["Claim", "RunStore", "StoredLine", "StoredOrder", "StoredRun", "StoredSummary"]
+@runtime_checkable
+class OutliningStore(Protocol):
+    """A store that can tell of a run without fetching what lies elsewhere."""
+
+    async def outline(self, name: str, namespace: str) -> StoredRun | None:
+        """All that was recorded of a run, with references in place of large outputs that are kept elsewhere."""
+        ...
+
+
+async def outline(store: Store, name: str, namespace: str) -> StoredRun | None:
+    """What ``store`` has of a run, for those who ask for phases, messages and artifacts: large outputs may be missing in it."""
+    return await (store.outline(name, namespace) if isinstance(store, OutliningStore) else store.load(name, namespace))
+
+
+__all__ = ["Claim", "OutliningStore", "RunStore", "StoredLine", "StoredOrder", "StoredRun", "StoredSummary", "outline"]

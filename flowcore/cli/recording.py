@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from flowcore.durable import RunStore
+from flowcore.durable import RunStore, outline
 from flowcore.errors import StoreError, UsageError
 from flowcore.jsontypes import JsonObject, strings_of
 from flowcore.secrecy import Vault
@@ -36,7 +36,7 @@ async def usable_store(url: str | None, *, virtual: bool) -> RunStore | None:
 
 async def make_room(store: RunStore, name: str, namespace: str) -> None:
     """A run that has ended gives up its name to the next one. Raises UsageError for one that has not."""
-    stored = await store.load(name, namespace)
+    stored = await outline(store, name, namespace)
     if stored is None:
         return
     if not stored.run.phase.completed:

@@ -13,7 +13,7 @@ import typer
 from flowcore.cli.logs import prefixed
 from flowcore.cli.output import Output, write
 from flowcore.cli.summary import described, status_of
-from flowcore.durable import StoredSummary
+from flowcore.durable import StoredSummary, outline
 from flowcore.errors import UsageError
 from flowcore.jsontypes import object_of
 from flowcore.language.quantities import humanize
@@ -59,7 +59,7 @@ async def listed(runs: Runs, summaries: Sequence[StoredSummary], output: Listing
 
 async def _row(runs: Runs, summary: StoredSummary, *, wide: bool) -> list[str]:
     run, now = summary.run, datetime.now(UTC)
-    stored = await runs.store.load(run.name, run.namespace)
+    stored = await outline(runs.store, run.name, run.namespace)
     priority = object_of(stored.manifest, "spec").get("priority") if stored is not None else None
     age = _short((now - run.created_at).total_seconds()) if run.created_at is not None else ""
     duration = _short(((run.finished_at or now) - run.started_at).total_seconds()) if run.started_at is not None else "0s"
@@ -99,7 +99,7 @@ async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | 
     """Print kept output; with ``follow`` until the run has ended."""
     after = 0
     while True:
-        stored = await runs.get(name, namespace)
+        stored = await runs.outline(name, namespace)
         ended = stored.run.phase.completed
         nodes = {row.id: row for row in stored.nodes}
         wanted = _node_of(stored, node) if node is not None else None
@@ -142,7 +142,7 @@ async def shown_until_end(runs: Runs, name: str, namespace: str | None) -> int:
 async def worded_end(runs: Runs, name: str, namespace: str | None) -> int:
     """Wait for the end of a run and say it in one line; the exit status."""
     while True:
-        run = (await runs.get(name, namespace)).run
+        run = (await runs.outline(name, namespace)).run
         if run.phase.completed:
             length = f" after {humanize(run.finished_at - run.started_at)}" if run.finished_at and run.started_at else ""
             typer.echo(f"{run.name} {run.phase}{length}")

@@ -17,7 +17,7 @@ from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.driving import LEFT_PODS
-from flowcore.durable import RunStore, StoredSummary
+from flowcore.durable import RunStore, StoredSummary, outline
 from flowcore.errors import UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of, strings_of
 from flowcore.kept_templates import KeptTemplates
@@ -105,7 +105,7 @@ class Runs:
     async def _put(self, stored: StoredRun, templates: JsonObject) -> None:
         """Record a run under a name that is not taken."""
         run = stored.run
-        if await self.store.load(run.name, run.namespace) is not None:
+        if await outline(self.store, run.name, run.namespace) is not None:
             raise UsageError(f'workflows "{run.name}" already exists: delete it, or give another name')
         await self._replace(stored, templates)
 
@@ -121,9 +121,16 @@ class Runs:
         return await self.store.runs(namespace, unfinished=unfinished, prefix=prefix)
 
     async def get(self, text: str, namespace: str | None = None) -> StoredRun:
-        """All that is recorded of a run."""
+        """All that is recorded of a run. Raises StoreError where one of its large outputs is not to be had."""
+        return await self._found(text, namespace, self.store.load)
+
+    async def outline(self, text: str, namespace: str | None = None) -> StoredRun:
+        """The same without large outputs that are kept elsewhere, for which nothing is fetched."""
+        return await self._found(text, namespace, partial(outline, self.store))
+
+    async def _found(self, text: str, namespace: str | None, load: Callable[[str, str], Awaitable[StoredRun | None]]) -> StoredRun:
         found = (await find_run(self.store, text, namespace)).run
-        stored = await self.store.load(found.name, found.namespace)
+        stored = await load(found.name, found.namespace)
         if stored is None:
             raise UsageError(f"run {found.name} was deleted just now")
         return stored
@@ -132,7 +139,7 @@ class Runs:
         """How long a run and its nodes probably take, by the latest run of the same template that succeeded."""
         run = stored.run
         earlier = earlier_run(run, [each.run for each in await self.store.runs(run.namespace)]) if run.labels else None
-        return estimated(run, stored.nodes, await self.store.load(earlier.name, earlier.namespace) if earlier is not None else None)
+        return estimated(run, stored.nodes, await outline(self.store, earlier.name, earlier.namespace) if earlier is not None else None)
 
     # --- orders ---------------------------------------------------------------------------------------------------------------------
 
@@ -169,7 +176,7 @@ class Runs:
 
     async def order(self, text: str, order: JsonObject, namespace: str | None = None) -> RunRow:
         """Give an order to a run, through the store: whoever drives it carries it out within a second. Raises UsageError for one that cannot be."""
-        stored = await self.get(text, namespace)
+        stored = await self.outline(text, namespace)
         orders.check(order, stored.run, stored.nodes)
         await self.store.give_order(stored.run.name, stored.run.namespace, order)
         return stored.run
@@ -261,7 +268,7 @@ class Runs:
 
     async def delete(self, text: str, namespace: str | None = None) -> RunRow:
         """Forget a run, with its logs and those artifacts that its ``artifactGC`` says. Raises StoreError while somebody drives it."""
-        stored = await self.get(text, namespace)
+        stored = await self.outline(text, namespace)
         run = stored.run
         await self.store.delete(run.name, run.namespace)
         await collect(object_of(stored.manifest, "spec"), stored.nodes, self._context(stored), Moment.DELETION)

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from flowcore import orders
 from flowcore.clocks import RealClock, SharedVirtualClock
 from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks, single_error
-from flowcore.durable import RunStore
+from flowcore.durable import RunStore, outline
 from flowcore.errors import FlowError, InvalidWorkflow, StoreError, UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of
 from flowcore.keeping import carry_out
@@ -104,7 +104,7 @@ class Service(Runs):
     async def start(self) -> AsyncIterator[Service]:
         """Take up every unfinished run, and work until the block is left."""
         await self.catalog.refresh()
-        unfinished = [await self.store.load(each.run.name, each.run.namespace) for each in await self.store.runs(unfinished=True)]
+        unfinished = [await outline(self.store, each.run.name, each.run.namespace) for each in await self.store.runs(unfinished=True)]
         stored = [each for each in unfinished if each is not None]
         await restore_locks(self._locks, self.store, stored)
         try:
@@ -165,7 +165,7 @@ class Service(Runs):
         await self._take_up(run)
 
     async def _take_up(self, run: RunRow) -> None:
-        stored = await self.store.load(run.name, run.namespace)
+        stored = await outline(self.store, run.name, run.namespace)
         if stored is not None and not stored.run.phase.completed:
             self._enqueue(stored)
 

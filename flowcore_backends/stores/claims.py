@@ -28,10 +28,11 @@ class SqlClaim:
     def __init__(self, store: SqlStore, number: int, fence: int, name: str) -> None:
         self._store, self._number, self._fence, self._name = store, number, fence, name
         self._known = False
+        self._put_away: set[str] = set()  # large outputs that are in their place already
 
     async def save(self, run: RunRow, nodes: Iterable[Node], manifest: JsonObject | None = None) -> None:
         """Record the run's row and the changed nodes in one transaction, which also keeps the right for another while."""
-        rows = list(nodes)
+        run, rows = await self._store.put_away(run, nodes, self._put_away)
         expires = self._store.now() + self._store.lease.total_seconds()
 
         def work(cursor: Cursor) -> None:

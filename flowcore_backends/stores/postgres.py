@@ -8,9 +8,11 @@ from typing import cast
 
 import psycopg
 
+from flowcore.artifacts.offloading import Offload
 from flowcore.clocks import RealClock
 from flowcore.errors import StoreError
 from flowcore.ports import Clock
+from flowcore.stores import offload_of
 from flowcore_backends.stores.schema import brought_up
 from flowcore_backends.stores.sql_store import SqlStore
 from flowcore_backends.stores.transactions import Cursor
@@ -24,13 +26,16 @@ class PostgresStore(SqlStore):
     Each store is one connection. A connection that is lost stops the runs that were being saved; continuing them opens another.
     """
 
-    def __init__(self, url: str, *, lease: timedelta = timedelta(seconds=30), clock: Clock | None = None) -> None:
-        super().__init__(PostgresDatabase(url), clock or RealClock(), lease)
+    def __init__(
+        self, url: str, *, lease: timedelta = timedelta(seconds=30), clock: Clock | None = None, offload: Offload | None = None
+    ) -> None:
+        super().__init__(PostgresDatabase(url), clock or RealClock(), lease, offload)
 
     @classmethod
     def from_url(cls, url: str) -> PostgresStore:
-        """The store in the database at ``url``."""
-        return cls(url)
+        """The store in the database at ``url``, which may also say where large outputs are put away (``offload_of``). Raises UsageError."""
+        url, offload = offload_of(url)
+        return cls(url, offload=offload)
 
 
 class PostgresDatabase:

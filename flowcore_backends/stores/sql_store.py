@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar, cast
 
+from flowcore.artifacts.offloading import Offload
 from flowcore.durable import Claim, StoredLine, StoredOrder, StoredSummary
 from flowcore.errors import StoreError
 from flowcore.jsontypes import JsonObject
@@ -24,10 +25,11 @@ class SqlStore:
     """A ``RunStore`` in a database. ``lease`` is how long a run stays with a process that has fallen silent; the clock measures that.
 
     Rows are upserts of changed nodes, recorded in one transaction with the run's own row; what several runs save at once is one commit.
+    Large outputs are kept where ``offload`` says; None keeps them in the rows.
     """
 
-    def __init__(self, database: Database, clock: Clock, lease: timedelta) -> None:
-        self.clock, self.lease = clock, lease
+    def __init__(self, database: Database, clock: Clock, lease: timedelta, offload: Offload | None = None) -> None:
+        self.clock, self.lease, self.offload = clock, lease, offload
         self.driver = own_name()
         self.connections = Connections(database)
         self._lock_changes: list[tuple[str, str]] = []
@@ -59,7 +61,7 @@ class SqlStore:
 
     async def save(self, run: RunRow, nodes: Iterable[Node], manifest: JsonObject | None = None) -> None:
         """Record rows of a run that nobody drives. A run is driven through ``claim``, which opens the store for its rows."""
-        rows = list(nodes)
+        run, rows = await self.put_away(run, nodes)
 
         def work(cursor: Cursor) -> None:
             undriven(cursor, run.name, run.namespace, self.now())
@@ -67,8 +69,17 @@ class SqlStore:
 
         await self.write(work)
 
+    async def put_away(self, run: RunRow, nodes: Iterable[Node], saved: set[str] | None = None) -> tuple[RunRow, list[Node]]:
+        """The rows as they are recorded; large outputs are in their place before. ``saved`` are those that are there already."""
+        return (run, list(nodes)) if self.offload is None else await self.offload.put_away(run, nodes, saved)
+
     async def load(self, name: str, namespace: str) -> StoredRun | None:
-        """All that was recorded of a run."""
+        """All that was recorded of a run. Raises StoreError also where one of its large outputs is not to be had."""
+        stored = await self.outline(name, namespace)
+        return stored if stored is None or self.offload is None else await self.offload.fetched(stored)
+
+    async def outline(self, name: str, namespace: str) -> StoredRun | None:
+        """A run as its rows have it: where a large output was put away stands a reference to it."""
 
         def work(cursor: Cursor) -> StoredRun | None:
             cursor.execute("SELECT id, record, manifest FROM runs WHERE namespace = ? AND name = ?", (namespace, name))
@@ -115,7 +126,7 @@ class SqlStore:
 
     async def replace(self, run: RunRow, nodes: Iterable[Node], manifest: JsonObject) -> None:
         """Put a run in place of all that was recorded under its name."""
-        rows = list(nodes)
+        run, rows = await self.put_away(run, nodes)
 
         def work(cursor: Cursor) -> None:
             undriven(cursor, run.name, run.namespace, self.now())
@@ -127,6 +138,7 @@ class SqlStore:
 
     async def delete(self, name: str, namespace: str) -> bool:
         """Forget a run with all that belongs to it; whether there was one."""
+        found = [each.run for each in await self.runs(namespace, prefix=name) if each.run.name == name]
 
         def work(cursor: Cursor) -> bool:
             number, _ = undriven(cursor, name, namespace, self.now())
@@ -138,7 +150,10 @@ class SqlStore:
             cursor.execute("DELETE FROM runs WHERE id = ?", (number,))
             return cursor.rowcount == 1
 
-        return await self.write(work)
+        gone = await self.write(work)
+        if gone and found and self.offload is not None:
+            await self.offload.forget(found[0])
+        return gone
 
     # --- orders and logs ------------------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
 
+from flowcore.artifacts.offloading import Offload
 from flowcore.clocks import RealClock
 from flowcore.errors import StoreError, UsageError
 from flowcore.ports import Clock
+from flowcore.stores import offload_of, state_folder
 from flowcore_backends.stores.schema import brought_up
 from flowcore_backends.stores.sql_store import SqlStore
 from flowcore_backends.stores.transactions import Cursor
@@ -35,15 +37,19 @@ class SqliteStore(SqlStore):
         synchronous: str = "normal",
         lease: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
+        offload: Offload | None = None,
     ) -> None:
         if synchronous not in ("normal", "full"):
             raise UsageError(f"synchronous is normal or full, not {synchronous!r}")
         self.path = str(path)
-        super().__init__(SqliteDatabase(self.path, synchronous), clock or RealClock(), lease)
+        super().__init__(SqliteDatabase(self.path, synchronous), clock or RealClock(), lease, offload)
 
     @classmethod
     def from_url(cls, url: str) -> SqliteStore:
-        """The store of ``sqlite:///path`` (four slashes for an absolute path; ``?synchronous=full``). Raises UsageError."""
+        """The store of ``sqlite:///path`` (four slashes for an absolute path; ``?synchronous=full``). Large outputs are put away in the state
+        folder, unless the URL says otherwise (``offload_of``). Raises UsageError.
+        """
+        url, offload = offload_of(url, state_folder() / "artifacts")
         place, _, query = url.partition("://")[2].partition("?")
         choices = dict(item.split("=", 1) for item in query.split("&") if "=" in item)
         path = unquote(place.removeprefix("/"))
@@ -51,8 +57,9 @@ class SqliteStore(SqlStore):
         if unknown or not path:
             wrong = f"it does not take {unknown[0]}" if unknown else "it names no file"
             raise UsageError(f"store {url}: {wrong}; write sqlite:///path/to/file.db or sqlite:///file.db?synchronous=full")
-        file = path if path == ":memory:" else Path(path).expanduser()
-        return cls(file, synchronous=choices.get("synchronous", "normal"))
+        in_memory = path == ":memory:"
+        file = path if in_memory else Path(path).expanduser()
+        return cls(file, synchronous=choices.get("synchronous", "normal"), offload=None if in_memory else offload)
 
     def __repr__(self) -> str:
         return f"SqliteStore({self.path!r})"
