@@ -1,7 +1,8 @@
 """Drivers: what reads and writes artifacts in stores that a location names in full (an S3 bucket, for instance).
 
 They are found by the entry point group ``flowcore.artifacts``, under the name of the location's field: ``s3``, ``gcs``, ``azure``, ``oss``,
-``hdfs``, or the name of an artifact plugin. An entry point names a callable without arguments that gives a driver.
+``hdfs``, or the name of an artifact plugin. An entry point names a callable without arguments that gives a driver. The one for ``hdfs`` is here,
+as it needs nothing further; one that is installed goes before it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
+from flowcore.artifacts.hdfs import HdfsDriver
 from flowcore.artifacts.secrets import SecretReader
 from flowcore.errors import MissingBackend
 from flowcore.jsontypes import JsonObject
 
 GROUP = "flowcore.artifacts"
 _EXTRA = "s3"
+_BUILT_IN = {"hdfs": HdfsDriver}
 
 
 class ArtifactDriver(Protocol):
@@ -52,6 +55,8 @@ class SigningDriver(ArtifactDriver, Protocol):
 def find_driver(name: str) -> ArtifactDriver:
     """The driver called ``name``. Raises MissingBackend naming what to install."""
     found = list(metadata.entry_points(group=GROUP, name=name))
+    if not found and name in _BUILT_IN:
+        return _BUILT_IN[name]()
     if not found:
         raise MissingBackend(
             f"no artifact driver for {name} is installed: install a package with an entry point {name!r} in the group {GROUP!r}, or give the "

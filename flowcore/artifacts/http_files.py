@@ -23,16 +23,24 @@ _LARGEST_TOKEN = 1 << 20
 
 def download(place: JsonObject, target: Path, secrets: SecretReader) -> None:
     """GET ``place["url"]`` into the file ``target``. Raises MissingArtifact for 404, ArtifactError for everything else that goes wrong."""
-    with _open(_request(place, "GET", secrets)) as response, target.open("wb") as file:
-        read = 0
-        try:
+    with _open(_request(place, "GET", secrets)) as response:
+        write_body(response, target, f"GET {place.get('url')}")
+
+
+def write_body(response: HTTPResponse, target: Path, what: str) -> None:
+    """Write what comes to the file ``target``, in small pieces. Raises ArtifactError, naming ``what``, if it is too large or ends too early."""
+    announced, read = response.headers.get("Content-Length", ""), 0
+    try:
+        with target.open("wb") as file:
             while data := response.read(_CHUNK):
                 read += len(data)
                 if read > LARGEST:
-                    raise ArtifactError(f"{place.get('url')} is larger than {LARGEST} bytes")
+                    raise ArtifactError(f"{what} gives more than {LARGEST} bytes")
                 file.write(data)
-        except (OSError, HTTPException) as error:
-            raise ArtifactError(f"GET {place.get('url')} broke off: {error}") from error
+    except (OSError, HTTPException) as error:
+        raise ArtifactError(f"{what} broke off: {error}") from error
+    if announced.isdecimal() and read < int(announced):  # reading in pieces, Python does not notice
+        raise ArtifactError(f"{what} broke off after {read} of {announced} bytes")
 
 
 def upload(place: JsonObject, source: Path, secrets: SecretReader) -> None:

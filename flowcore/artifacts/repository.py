@@ -15,7 +15,7 @@ from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import Catalog
 
-_SETTINGS = ("archiveLogs", "keyFormat")
+_SETTINGS = ("archiveLogs", "keyFormat", "keyPrefix", "pathFormat", "blobNameFormat")
 
 
 class RepositoryArtifacts:

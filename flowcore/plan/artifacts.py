@@ -17,6 +17,7 @@ from flowcore.language.expressions import compile_expression
 from flowcore.language.scope import ABSENT, MISSING, Scope
 from flowcore.language.tags import substitute
 
+DEFAULT_KEY_FORMAT = "{{workflow.name}}/{{pod.name}}"
 KEY_FIELDS = {
     "s3": "key",
     "gcs": "key",
@@ -27,6 +28,16 @@ KEY_FIELDS = {
     "http": "url",
     "plugin": "key",
 }
+
+_KEY_FORMATS = {"azure": "blobNameFormat", "hdfs": "pathFormat"}  # all others say keyFormat
+
+
+def key_format_of(kind: str, repository: JsonObject) -> str:
+    """How an artifact repository of that kind names artifacts that have no key; empty if it does not say."""
+    own = text_of(repository, _KEY_FORMATS.get(kind, "keyFormat")) or text_of(repository, "keyFormat")
+    if own or kind != "s3" or not (prefix := text_of(repository, "keyPrefix")):
+        return own
+    return f"{prefix.rstrip('/')}/{DEFAULT_KEY_FORMAT}"
 
 
 def unwrap(tag: str) -> str:

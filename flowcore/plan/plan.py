@@ -14,7 +14,7 @@ from flowcore.errors import ExpressionError, InvalidWorkflow, Problem, UsageErro
 from flowcore.jsontypes import Json, JsonObject, compact, object_of, objects_of, text_of
 from flowcore.models.workflows import Workflow, WorkflowTemplate
 from flowcore.nodes import RunRow, Shutdown
-from flowcore.plan.artifacts import KEY_FIELDS
+from flowcore.plan.artifacts import DEFAULT_KEY_FORMAT, KEY_FIELDS, key_format_of
 from flowcore.plan.documents import Documents, NoDocuments
 from flowcore.plan.merge import apply_workflow_defaults, merge_workflow_spec
 from flowcore.plan.repository import repository_of
@@ -25,7 +25,6 @@ from flowcore.plan.validate_documents import missing_remedy
 
 LABEL_TEMPLATE = "workflows.argoproj.io/workflow-template"
 LABEL_CLUSTER_TEMPLATE = "workflows.argoproj.io/cluster-workflow-template"
-_DEFAULT_KEY_FORMAT = "{{workflow.name}}/{{pod.name}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +95,9 @@ class Plan:
     def key_format(self) -> str:
         """How artifacts without a key are named in the default repository."""
         for kind in ("s3", "gcs", "oss", "azure", "hdfs", "artifactory"):
-            repository = object_of(self.options.artifact_repository, kind)
-            text = text_of(repository, "keyFormat")
-            if text:
+            if text := key_format_of(kind, object_of(self.options.artifact_repository, kind)):
                 return text
-        return _DEFAULT_KEY_FORMAT
+        return DEFAULT_KEY_FORMAT
 
     def repository_kind(self) -> str:
         """The kind of the default artifact repository."""
@@ -220,7 +217,8 @@ def _with_repository(options: PlanOptions, spec: JsonObject, documents: Document
     kind = next((kind for kind in repository or {} if kind in KEY_FIELDS), None)
     if repository is None or kind is None:
         return options
-    said: JsonObject = {kind: {key: value for key, value in object_of(repository, kind).items() if key == "keyFormat"}}
+    keys = key_format_of(kind, object_of(repository, kind))
+    said: JsonObject = {kind: {"keyFormat": keys} if keys else {}}
     return replace(options, artifact_repository={**said, "archiveLogs": bool(repository.get("archiveLogs"))})
 
 

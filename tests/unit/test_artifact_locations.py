@@ -72,8 +72,8 @@ async def test_saved_under_its_own_key_or_the_default(context: RunContext, tmp_p
 
 async def test_a_store_named_in_full_needs_a_driver(context: RunContext, tmp_path: Path) -> None:
     drivers.find_driver.cache_clear()
-    with pytest.raises(MissingBackend, match="no artifact driver for hdfs is installed: install a package with an entry point 'hdfs'"):
-        await locations.load({"hdfs": {"path": "/k", "addresses": ["e"]}}, tmp_path / "t", context)
+    with pytest.raises(MissingBackend, match="no artifact driver for tape is installed: install a package with an entry point 'tape'"):
+        await locations.load({"plugin": {"key": "/k", "name": "tape", "configuration": "x"}}, tmp_path / "t", context)
 
 
 async def test_drivers_are_found_by_entry_point(context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_response(302 if moved else 404 if self.path == "/none" else 500 if self.path == "/broken" else 200)
         if moved:
             self.send_header("Location", "/target")
-        self.send_header("Content-Length", "5")
+        self.send_header("Content-Length", "6" if self.path == "/short" else "5")
         self.end_headers()
         self.wfile.write(b"hello")
 
@@ -162,7 +162,14 @@ async def test_a_redirect_is_followed_without_credentials(site: str, context: Ru
     assert [("Authorization" in headers) for _, _, headers, _ in Site.seen] == [True, False]
 
 
-@pytest.mark.parametrize(("path", "error", "text"), [("/none", MissingArtifact, "status 404"), ("/broken", ArtifactError, "status 500")])
+@pytest.mark.parametrize(
+    ("path", "error", "text"),
+    [
+        ("/none", MissingArtifact, "status 404"),
+        ("/broken", ArtifactError, "status 500"),
+        ("/short", ArtifactError, "broke off after 5 of 6 bytes"),
+    ],
+)
 async def test_other_answers_are_errors(
     site: str, context: RunContext, tmp_path: Path, path: str, error: type[Exception], text: str
 ) -> None:
