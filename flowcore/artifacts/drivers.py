@@ -44,10 +44,17 @@ class ArtifactDriver(Protocol):
 
 @runtime_checkable
 class SigningDriver(ArtifactDriver, Protocol):
-    """A driver whose store takes uploads from whoever has a signed URL."""
+    """A driver whose store takes uploads from, and gives objects to, whoever has a signed URL."""
 
     async def signed_put(self, location: JsonObject, secrets: SecretReader, seconds: int) -> str | None:
         """A URL under which the location's object may be stored by a PUT for so long; None where that cannot be. Raises ArtifactError."""
+        ...
+
+    async def signed_get(self, location: JsonObject, secrets: SecretReader, seconds: int) -> tuple[str, int] | None:
+        """A URL under which the location's one object may be read by a GET for so long, and its size in bytes; None where that cannot be.
+
+        Raises ArtifactError.
+        """
         ...
 
 

@@ -33,10 +33,14 @@ _COMPLETE = {
 
 @runtime_checkable
 class SigningStore(Protocol):
-    """An artifact store that gives URLs to store under."""
+    """An artifact store that gives URLs to store and to read under."""
 
     async def signed_put(self, key: str, seconds: int) -> str | None:
         """A URL that is good for one object and so long; None where that cannot be."""
+        ...
+
+    async def signed_get(self, key: str, seconds: int) -> tuple[str, int] | None:
+        """The same to read the object, and its size in bytes; None also where there is no object of that very key."""
         ...
 
 
@@ -144,6 +148,22 @@ async def signed_put(artifact: JsonObject, context: RunContext, default_key: str
         return None
     url = await driver.signed_put(found[1], SecretReader(context.catalog, context.namespace), seconds)
     return (url, {found[0]: found[1]}) if url is not None else None
+
+
+async def signed_get(artifact: JsonObject, context: RunContext, seconds: int) -> tuple[str, int] | None:
+    """A URL under which whoever has it may read the artifact by a GET for so long, and its size in bytes as it is stored.
+
+    None where its store gives no such URLs, and for what is not one object. Raises ArtifactError, MissingBackend.
+    """
+    found = location_of(artifact)
+    if found is None or found[0] not in KEY_FIELDS:
+        return None
+    if (key := own_key(artifact)) is not None:
+        return await context.artifacts.signed_get(key, seconds) if isinstance(context.artifacts, SigningStore) else None
+    driver = find_driver(_driver_name(*found))
+    if not isinstance(driver, SigningDriver):
+        return None
+    return await driver.signed_get(found[1], SecretReader(context.catalog, context.namespace), seconds)
 
 
 async def delete(artifact: JsonObject, context: RunContext) -> None:

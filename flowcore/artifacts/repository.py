@@ -59,6 +59,10 @@ class RepositoryArtifacts:
         """A URL under which ``key`` may be stored by a PUT for so long; None where the repository gives none."""
         return await self._driver.signed_put(self._at(key), self._secrets, seconds) if isinstance(self._driver, SigningDriver) else None
 
+    async def signed_get(self, key: str, seconds: int) -> tuple[str, int] | None:
+        """A URL under which the one object ``key`` may be read for so long, and its size; None where the repository gives none."""
+        return await self._driver.signed_get(self._at(key), self._secrets, seconds) if isinstance(self._driver, SigningDriver) else None
+
     def _at(self, key: str) -> JsonObject:
         return {**self._place, KEY_FIELDS[self._kind]: self._prefix + "/".join(parts_of_key(key))}
 

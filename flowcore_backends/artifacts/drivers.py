@@ -69,7 +69,7 @@ class ObjectStoreDriver:
 
 
 class SigningDriver(ObjectStoreDriver):
-    """The same over a store that takes uploads by signed URLs."""
+    """The same over a store that takes and gives objects by signed URLs."""
 
     async def signed_put(self, location: JsonObject, secrets: SecretReader, seconds: int) -> str | None:
         """A URL under which the object of the location's key may be stored by a PUT for so long; None without keys, or where it is encrypted by headers."""
@@ -78,6 +78,22 @@ class SigningDriver(ObjectStoreDriver):
             return None
         with _explained(place):
             return await obstore.sign_async(_opened(place), "PUT", place.key, timedelta(seconds=seconds))
+
+    async def signed_get(self, location: JsonObject, secrets: SecretReader, seconds: int) -> tuple[str, int] | None:
+        """A URL under which the object of the location's key may be read by a GET for so long, and its size in bytes.
+
+        None without keys, where it is encrypted by a key that readers send, and where there is no object of that very key.
+        """
+        place = self._read(location, secrets)
+        if place.provider != "s3" or not place.key or "skip_signature" in place.settings or "sse_customer_key_base64" in place.settings:
+            return None
+        with _explained(place):
+            store = _opened(place)
+            try:
+                size = (await obstore.head_async(store, place.key))["size"]
+            except FileNotFoundError:
+                return None
+            return await obstore.sign_async(store, "GET", place.key, timedelta(seconds=seconds)), size
 
 
 def s3_driver() -> ObjectStoreDriver:

@@ -26,8 +26,9 @@ from flowcore_backends.kubernetes.cluster import Cluster
 from flowcore_backends.kubernetes.config_map_cache import ConfigMapCache
 from flowcore_backends.kubernetes.dry_run import dry_run
 from flowcore_backends.kubernetes.ended_pods import delete_pods
+from flowcore_backends.kubernetes.inputs import Scratch
 from flowcore_backends.kubernetes.options import KubernetesChoices, KubernetesOptions
-from flowcore_backends.kubernetes.pod_run import PodRun, Scratch
+from flowcore_backends.kubernetes.pod_run import PodRun
 from flowcore_backends.kubernetes.resources import ResourceRun
 from flowcore_backends.kubernetes.workflow_object import WorkflowObject, ensure_workflow
 from flowcore_backends.plugin import Plugin, PluginExecutor

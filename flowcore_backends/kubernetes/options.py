@@ -25,10 +25,11 @@ class KubernetesOptions:
     - ``api_server``: the address of an API that needs no authentication (``kubectl proxy``, a test server), instead of both.
     - ``namespace``: where pods are made; by default the namespace of the run.
     - ``instance``: the value of the label that tells this user's pods from those of others; one process watches one value.
-    - ``busybox_image``: an image with a static busybox, for the container that puts inputs in place and holds outputs.
+    - ``busybox_image``: an image with a static busybox, for the container that puts inputs in place and holds outputs; and ``curl``, see below.
     - ``images``: entrypoint and command of images whose templates give no command, by image name.
     - ``exec``: whether exec may be used: for outputs above 4 KB and for inputs above ``inline_inputs`` bytes.
-    - ``direct_uploads``: large output artifacts go straight from the pod into a store that speaks S3's language at an http address, by a signed URL.
+    - ``direct_uploads``, ``direct_downloads``: large artifacts go straight between the pod and a store that speaks S3's language, by a signed URL;
+      stores with https need ``curl`` in ``busybox_image``.
     - ``inline_inputs``: input artifacts up to this many bytes (packed) travel in the pod's manifest.
     - ``service_account``: for pods whose workflow names none.
     - ``logs``: ``follow`` (as containers print; at most ``followed_logs`` at once, the others at their end), ``end`` or ``none``.
@@ -58,6 +59,7 @@ class KubernetesOptions:
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec: bool = True
     direct_uploads: bool = True
+    direct_downloads: bool = True
     inline_inputs: int = 64 << 10
     service_account: str | None = None
     holder_resources: JsonObject = field(default_factory=_holder_resources)
@@ -95,6 +97,7 @@ class KubernetesChoices(TypedDict, total=False):
     images: Mapping[str, Sequence[str]]
     exec: bool
     direct_uploads: bool
+    direct_downloads: bool
     inline_inputs: int
     service_account: str | None
     holder_resources: JsonObject

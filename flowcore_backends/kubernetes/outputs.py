@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,11 +62,20 @@ async def release(api: Api, namespace: str, pod: str) -> None:
         await execute(api, namespace, pod, HOLDER, [f"{ROOT}/bin/busybox", "touch", f"{ROOT}/ctl/release"])
 
 
-async def upload(api: Api, namespace: str, pod: str, packed: Path) -> None:
-    """Bring the inputs (a tar file) into a pod whose loader waits for them. Raises ExecutorError."""
-    script = f"tar -xf - -C {ROOT}/in && chmod -R a+rX {ROOT}/in && : > {ROOT}/ctl/inputs"
+async def upload(api: Api, namespace: str, pod: str, packed: Sequence[Path]) -> None:
+    """Bring the inputs (tar files, or none) into a pod whose loader waits for them, and let it go on. Raises ExecutorError."""
+    for file in packed:
+        script = f"tar -xf - -C {ROOT}/in && chmod -R a+rX {ROOT}/in"
+        await _in_loader(api, namespace, pod, script, file)
+    await _in_loader(api, namespace, pod, f": > {ROOT}/ctl/inputs", None)
+
+
+async def _in_loader(api: Api, namespace: str, pod: str, script: str, file: Path | None) -> None:
+    def once() -> Awaitable[ExecEnd]:
+        return execute(api, namespace, pod, LOADER, ["busybox", "sh", "-c", script], stdin=_pieces(file) if file is not None else None)
+
     try:
-        end = await _patiently(lambda: execute(api, namespace, pod, LOADER, ["busybox", "sh", "-c", script], stdin=_pieces(packed)))
+        end = await _patiently(once)
     except ApiError as error:
         raise _refused(error, "large input artifacts") from error
     if end.code != 0:

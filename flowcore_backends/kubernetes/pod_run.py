@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
-from flowcore.errors import ExecutorError
+from flowcore.errors import ExecutorError, FlowError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.nodes import Phase
 from flowcore.ports import Reporter, RunContext
@@ -18,13 +17,13 @@ from flowcore_backends.kubernetes import capture, outputs
 from flowcore_backends.kubernetes.api import ApiError, pods_path
 from flowcore_backends.kubernetes.cluster import Cluster
 from flowcore_backends.kubernetes.ended_pods import delete_pod
-from flowcore_backends.kubernetes.inputs import PackedInputs, pack_inputs
+from flowcore_backends.kubernetes.inputs import PackedInputs, Scratch, pack_inputs, pack_late
 from flowcore_backends.kubernetes.labels import NODE_ID, RUN
 from flowcore_backends.kubernetes.logs import relay_log
 from flowcore_backends.kubernetes.outputs import Collected
 from flowcore_backends.kubernetes.pods import PodParts, pod_manifest
 from flowcore_backends.kubernetes.status import PodView, Verdict, is_transient
-from flowcore_backends.kubernetes.straight import upload_straight
+from flowcore_backends.kubernetes.straight import download_straight, upload_straight
 from flowcore_backends.kubernetes.watch import Followed
 from flowcore_backends.output import LineReporter, Tail
 
@@ -35,23 +34,6 @@ _SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes w
 _SECONDS_FOR_PHASE = 5.0
 _SECONDS_FOR_LOGS = 5.0
 _QUOTA_PAUSE, _LONGEST_QUOTA_PAUSE = 0.5, 15.0
-
-
-class Scratch:
-    """A folder that is made when it is first needed: most pods need none."""
-
-    def __init__(self, around: Path | None) -> None:
-        self._around = around
-        self.made: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        """The folder."""
-        if self.made is None:
-            if self._around is not None:
-                self._around.mkdir(parents=True, exist_ok=True)
-            self.made = Path(tempfile.mkdtemp(prefix="pod-", dir=self._around))
-        return self.made
 
 
 class PodRun:
@@ -84,7 +66,7 @@ class PodRun:
         name = self._invocation.pod_name
         self._followed = self._watch.follow(name)
         try:
-            packed = await pack_inputs(self._invocation, self._context, self._options, lambda: self._folder)
+            packed = await pack_inputs(self._invocation, self._context, self._options, self._scratch, self._cluster.unreachable)
             if not await self._create(packed):
                 return Outcome(phase=Phase.FAILED)  # the engine knows why it was stopped
             outcome = await self._judge(await self._wait(packed))
@@ -105,7 +87,7 @@ class PodRun:
             claims=self._objects.claims,
             inputs=packed.placed,
             inline=packed.inline,
-            upload=packed.file is not None,
+            upload=packed.awaited,
             avoid_hosts=self._objects.avoided(self._invocation),
         )
         manifest = pod_manifest(self._invocation, self._context.spec, self._options, parts, self._layout)
@@ -166,21 +148,25 @@ class PodRun:
             view = self._view
             if view.main_ended or view.final or self._followed.gone:
                 return view
-            if view.awaits_inputs and not self._uploaded and packed.file is not None:
+            if view.awaits_inputs and not self._uploaded and packed.awaited:
                 self._uploaded = True
-                await self._upload(packed.file)
+                await self._bring_inputs(packed)
             if self._stop.is_set():
                 await self._delete()
             waits = self._waits
             if not await self._followed.change(_MOMENT if waits in _ON_THE_WAY else None):
                 self._pending(waits)  # it lasts
 
-    async def _upload(self, file: Path) -> None:
-        """Bring the inputs; a pod that cannot get them would wait for ever."""
+    async def _bring_inputs(self, packed: PackedInputs) -> None:
+        """Bring the inputs, or have the pod fetch them; a pod that cannot get them would wait for ever."""
+        cluster, name = self._cluster, self._invocation.pod_name
+        files = [packed.file] if packed.file is not None else []
         try:
-            await outputs.upload(self._cluster.api, self._namespace, self._invocation.pod_name, file)
-        except ExecutorError:
-            await delete_pod(self._cluster.api, self._namespace, self._view.metadata)
+            if left := await download_straight(cluster.api, self._namespace, name, packed.straight, cluster.unreachable):
+                files.append(await pack_late(left, self._context, self._folder))
+            await outputs.upload(cluster.api, self._namespace, name, files)
+        except FlowError:
+            await delete_pod(cluster.api, self._namespace, self._view.metadata)
             raise
 
     def _look(self) -> None:

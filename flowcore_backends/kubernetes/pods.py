@@ -28,8 +28,8 @@ _NOT_KUBERNETES = ("source", "dependencies", "mirrorVolumeMounts")
 class PodParts:
     """What a pod is made of besides its invocation: ``claims`` are the run's claims by volume name, ``owner`` is an owner reference.
 
-    ``inputs`` are the input artifacts that are there, ``inline`` is all of them (base64 of a gzipped tar) unless ``upload`` says that they are
-    brought by exec. ``avoid_hosts`` are the nodes on which earlier attempts failed.
+    ``inputs`` are the input artifacts that are there, ``inline`` are the small ones (base64 of a gzipped tar); ``upload`` says that others are brought
+    by exec. ``avoid_hosts`` are the nodes on which earlier attempts failed.
     """
 
     owner: JsonObject | None = None
@@ -204,8 +204,7 @@ class _Builder:
         if not self.layout.holder:
             return []
         main = next((one for one in mains if text_of(one, "name") == MAIN), mains[0])
-        inline = "" if self.parts.upload else self.parts.inline
-        helpers = [capture.holder_container(main, self.layout, self.options, inline=inline, containers=containers)]
+        helpers = [capture.holder_container(main, self.layout, self.options, inline=self.parts.inline, containers=containers)]
         return [*helpers, capture.loader_container(main, self.options)] if self.parts.upload else helpers
 
     # --- volumes --------------------------------------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
-"""Large output artifacts straight from a pod into a store that speaks S3's language, by a URL that is signed for this one upload.
+"""Large artifacts straight between a pod and a store that speaks S3's language, by URLs that are signed for this one object.
 
-Where the store's address is plain HTTP, as inside of clusters, the pod's busybox can speak it; with HTTPS it could not check whom it speaks to, so
-these go through this process, as do folders that are stored file by file, and whatever the pod could not upload. Called by ``pod_run.py``.
+A signed URL is a secret: it travels by the stdin of exec, and stands in no manifest, log or store. What the pod cannot fetch or upload itself goes
+through this process: folders that are stored file by file, zip, stores with HTTPS where the pod's image has no curl, and whatever else fails.
+Called by ``inputs.py`` and ``pod_run.py``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from flowcore.artifacts import archive, locations, staging
@@ -16,53 +18,63 @@ from flowcore.errors import ExecutorError, FlowError
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import RunContext
 from flowcore_backends.kubernetes.api import Api
-from flowcore_backends.kubernetes.capture import HOLDER, ROOT, Layout
-from flowcore_backends.kubernetes.execs import execute
+from flowcore_backends.kubernetes.capture import HOLDER, LOADER, ROOT, Layout
+from flowcore_backends.kubernetes.execs import ExecEnd, execute
+from flowcore_backends.kubernetes.straight_scripts import GET, NO_ANSWER, NO_CURL, NOT_A_FILE, NOT_THERE, PUT
 
 _log = logging.getLogger("flowcore.kubernetes")
 
 _SECONDS_VALID = 3600
-_NOT_THERE, _NOT_A_FILE, _NO_ANSWER = 3, 4, 6  # what the script ends with: nothing to upload, nothing that is one file, no store
+_SECONDS_TO_BEGIN = 6 * 3600  # a pod may wait long for its turn before it fetches its inputs
 _BEST_FOR_GZIP = "6"
+_HTTPS = "https:"  # among the stores that pods cannot reach: all of those, for want of curl
+_NO_PART_OF_A_URL = frozenset('"\\ \t\r\n')
 
-# Reads where to from its stdin, as arguments of exec are written down by servers that keep an audit log.
-PUT = r"""
-R=$1 n=$2 form=$3
-read -r host; read -r port; read -r header; read -r target
-B=$R/bin/busybox f=$R/ctl/put-$n t=$R/out/$n.tar
-trap '' PIPE
-[ -e "$t" ] || exit 3
-if [ "$form" = none ]; then
-  [ "$("$B" tar -tf "$t" | "$B" wc -l)" = 1 ] || exit 4
-  case "$("$B" tar -tf "$t")" in */) exit 4 ;; esac
-  "$B" tar -xOf "$t" > "$f" || exit 5
-else
-  "$B" gzip -c "-$form" < "$t" > "$f" || exit 5
-fi
-"$B" rm -f "$f.in"
-"$B" mkfifo "$f.in" || exit 5
-"$B" nc -w 10 "$host" "$port" < "$f.in" > "$f.answer" 2> "$f.error" &
-client=$!
-exec 9> "$f.in"
-{
-  printf 'PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\nConnection: close\r\n\r\n' "$target" "$header" "$("$B" wc -c < "$f" | "$B" tr -d ' ')"
-  "$B" cat "$f"
-} >&9 2> /dev/null
-turns=0
-until [ -s "$f.answer" ] || ! kill -0 "$client" 2> /dev/null || [ "$turns" -ge 300 ]; do
-  "$B" sleep 0.2
-  turns=$((turns + 1))
-done
-read -r version status rest < "$f.answer"
-exec 9>&-
-kill "$client" 2> /dev/null
-"$B" rm -f "$f" "$f.in"
-case $status in
-  2*) "$B" rm -f "$t"; exit 0 ;;
-  '') "$B" cat "$f.error" >&2; echo "no answer from $host" >&2; exit 6 ;;
-  *) echo "the store answered $status" >&2; exit 7 ;;
-esac
-"""
+
+@dataclass(frozen=True, slots=True)
+class StraightInput:
+    """An input that the pod is to fetch itself, to ``in/<number>`` of its volume."""
+
+    number: int
+    artifact: staging.Declared
+    size: int
+    url: str = field(repr=False)
+
+
+async def straight_input(
+    number: int, artifact: staging.Declared, context: RunContext, larger_than: int, unreachable: set[str]
+) -> StraightInput | None:
+    """How the pod fetches an input that is larger than so many bytes; None for one that goes through this process."""
+    try:
+        if _unpacking(artifact.settings) is None:
+            return None
+        signed = await locations.signed_get(artifact.settings, context, _SECONDS_TO_BEGIN)
+    except (FlowError, OSError) as error:
+        _log.info("artifact %s goes through this process: %s", artifact.name, error)
+        return None
+    if signed is None or signed[1] <= larger_than or not _is_usable(signed[0], unreachable):
+        return None
+    return StraightInput(number, artifact, signed[1], signed[0])
+
+
+async def download_straight(
+    api: Api, namespace: str, pod: str, inputs: Sequence[StraightInput], unreachable: set[str]
+) -> list[StraightInput]:
+    """Have the loader of a pod fetch inputs; those that it could not fetch."""
+    left: list[StraightInput] = []
+    for each in inputs:
+        mode = each.artifact.settings.get("mode")
+        changed = f"{'-R ' if each.artifact.settings.get('recurseMode') else ''}{mode & 0o777:o}" if isinstance(mode, int) else ""
+        words = [str(each.number), _unpacking(each.artifact.settings) or "none", str(each.size), changed]
+        try:
+            if not _is_usable(each.url, unreachable):
+                raise ExecutorError(f"{_host_of(each.url)} could not be reached from pods before")
+            end = await execute(api, namespace, pod, LOADER, _script(GET, LOADER, words), stdin=_once(f"{each.url}\n".encode()))
+            _judged(end, each.url, "read from", unreachable)
+        except (FlowError, OSError) as error:
+            _log.info("pod %s: artifact %s goes through this process: %s", pod, each.artifact.name, error)
+            left.append(each)
+    return left
 
 
 async def upload_straight(
@@ -79,9 +91,9 @@ async def upload_straight(
         if artifact.path not in layout.outputs or artifact.path in parameters or paths.count(artifact.path) > 1:
             continue
         try:
-            form = _form(artifact.settings)
+            form = _packing(artifact.settings)
             signed = await locations.signed_put(artifact.settings, context, staging.default_key(invocation, artifact), _SECONDS_VALID)
-            if form is None or signed is None or not signed[0].startswith("http://") or _host_of(signed[0]) in unreachable:
+            if form is None or signed is None or not _is_usable(signed[0], unreachable):
                 continue
             if await _put(api, namespace, pod, layout.outputs.index(artifact.path), form, signed[0], unreachable):
                 kept = {field: artifact.settings[field] for field in ("archive",) if field in artifact.settings}
@@ -91,7 +103,18 @@ async def upload_straight(
     return stored
 
 
-def _form(settings: JsonObject) -> str | None:
+async def _put(api: Api, namespace: str, pod: str, number: int, form: str, url: str, unreachable: set[str]) -> bool:
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    told = "\n".join([url, parts.hostname or "", str(parts.port or 80), parts.netloc, target, ""])
+    end = await execute(api, namespace, pod, HOLDER, _script(PUT, HOLDER, [str(number), form]), stdin=_once(told.encode()))
+    if end.code in (NOT_THERE, NOT_A_FILE):
+        return False
+    _judged(end, url, "written to", unreachable)
+    return True
+
+
+def _packing(settings: JsonObject) -> str | None:
     """How the artifact is packed in the pod: ``none``, or the level of gzip; None for what cannot be done there."""
     packing = archive.archive_of(settings) or archive.Archive()
     if packing.format == "none":
@@ -101,25 +124,40 @@ def _form(settings: JsonObject) -> str | None:
     return _BEST_FOR_GZIP if packing.level < 0 else str(packing.level)
 
 
+def _unpacking(settings: JsonObject) -> str | None:
+    """How the artifact is unpacked in the pod: not, as a tar, or as its content says; None for what cannot be done there."""
+    packing = archive.archive_of(settings)
+    if packing is None:
+        return "guess"
+    return packing.format if packing.format != "zip" else None
+
+
+def _is_usable(url: str, unreachable: set[str]) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or _NO_PART_OF_A_URL & set(url):
+        return False
+    return parts.netloc not in unreachable and not (parts.scheme == "https" and _HTTPS in unreachable)
+
+
+def _judged(end: ExecEnd, url: str, done: str, unreachable: set[str]) -> None:
+    """Remember what pods cannot reach. Raises ExecutorError unless it was done."""
+    if end.code == 0:
+        return
+    if end.code in (NO_ANSWER, NO_CURL):
+        unreachable.add(_HTTPS if end.code == NO_CURL else _host_of(url))
+    raise ExecutorError(f"{_host_of(url)} could not be {done} from the pod: {end.message.replace(url, '...')}")
+
+
 def _host_of(url: str) -> str:
     return urlsplit(url).netloc
 
 
-async def _put(api: Api, namespace: str, pod: str, number: int, form: str, url: str, unreachable: set[str]) -> bool:
-    parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    words = [f"{ROOT}/bin/busybox", "sh", "-c", PUT, HOLDER, ROOT, str(number), form]
-    told = "\n".join([parts.hostname or "", str(parts.port or 80), parts.netloc, target, ""])
-    end = await execute(api, namespace, pod, HOLDER, words, stdin=_once(told.encode()))
-    if end.code in (0, _NOT_THERE, _NOT_A_FILE):
-        return end.code == 0
-    if end.code == _NO_ANSWER:
-        unreachable.add(parts.netloc)
-    raise ExecutorError(f"{parts.netloc} could not be written to from the pod: {end.message}")
+def _script(script: str, name: str, words: Sequence[str]) -> list[str]:
+    return [f"{ROOT}/bin/busybox", "sh", "-c", script, name, ROOT, *words]
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-__all__ = ["PUT", "upload_straight"]
+__all__ = ["StraightInput", "download_straight", "straight_input", "upload_straight"]

@@ -165,7 +165,7 @@ def test_inputs_are_mounted_or_copied_into_the_volume_that_covers_them() -> None
 
 
 def test_large_inputs_are_waited_for_by_a_container_of_their_own() -> None:
-    made = spec_of({}, {}, PodParts(inputs=[PlacedInput("0", "/tmp/in")], inline="x", upload=True))
+    made = spec_of({}, {}, PodParts(inputs=[PlacedInput("0", "/tmp/in")], upload=True))
     assert [one["name"] for one in objects_of(made, "initContainers")] == ["flowcore", "flowcore-inputs"]
     assert "'FLOWCORE_INPUTS'" not in str(made)
 

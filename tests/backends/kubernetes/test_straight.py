@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
+import os
 import shutil
+import tarfile
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +20,12 @@ import pytest
 from flowcore.artifacts import locations
 from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.catalogs import MemoryCatalog
+from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Phase
 from tests.backends.contract import invocation, run_context
 from tests.backends.kubernetes.test_executor import Scene
+from tests.backends.kubernetes.tls_front import tls_front, write_certificates
 
 pytest.importorskip("kubernetes_asyncio")
 pytest.importorskip("obstore")
@@ -49,6 +57,26 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowcore_backends.kubernetes.pod_run._SECONDS_FOR_NOTE", 0.1)
 
 
+def tools(folder: Path, *, curl: bool) -> str:
+    """A PATH with busybox for everything, and with curl or without."""
+    folder.mkdir()
+    names = ["busybox", "sh", "cat", "head", "ls", "mkdir", "tar", "wc"]
+    for name in names:
+        (folder / name).symlink_to(str(shutil.which("busybox")))
+    if curl:
+        (folder / "curl").symlink_to(str(shutil.which("curl")))
+    return str(folder)
+
+
+@pytest.fixture(params=["busybox", "curl"])
+def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the image of the pod's tool has to speak to stores with."""
+    if request.param == "curl" and shutil.which("curl") is None:
+        pytest.skip("needs curl on this machine")
+    monkeypatch.setenv("PATH", tools(tmp_path / "tools", curl=request.param == "curl"))
+    return str(request.param)
+
+
 def place(server: str, key: str, **more: Any) -> JsonObject:
     return {"endpoint": server, "insecure": True, "bucket": "bucket", "key": key, **LOGIN, **more}
 
@@ -63,8 +91,8 @@ async def scene(folder: Path, **options: Any) -> AsyncIterator[Scene]:
 
 
 def went_straight(it: Scene) -> int:
-    """How many uploads there were from the pod."""
-    return sum("put-" in request for request in it.kube.requests)
+    """How many transfers between a pod and a store there were."""
+    return sum("put-" in request or "get-" in request for request in it.kube.requests)
 
 
 def body(script: str, *artifacts: JsonObject, **more: Any) -> JsonObject:
@@ -80,6 +108,7 @@ async def loaded(it: Scene, artifact: JsonObject, target: Path) -> Path:
     return target
 
 
+@pytest.mark.usefixtures("client")
 async def test_files_and_folders_go_straight_and_small_outputs_the_usual_way(server: str, tmp_path: Path) -> None:
     file, folder, note = tmp_path / "file", tmp_path / "folder", tmp_path / "note"
     script = f"{LARGE} > {file}; mkdir {folder}; {LARGE} > {folder}/big; echo hi > {note}; echo said"
@@ -152,3 +181,149 @@ async def test_a_store_that_pods_cannot_write_to_is_written_to_from_here(
             assert (ended.phase, ended.message, set(ended.artifacts)) == (Phase.SUCCEEDED, "", {"a"})
             assert (await loaded(it, ended.artifacts["a"], tmp_path / f"back-{number}")).read_bytes() == file.read_bytes()
         assert went_straight(it) == (2 if problem == "refused" else 1)
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------------------------
+
+
+class Inputs:
+    """Artifacts in the store, and pods that read them."""
+
+    def __init__(self, it: Scene, server: str, folder: Path) -> None:
+        self.it, self.server, self.folder = it, server, folder
+
+    async def keep(self, key: str, content: bytes) -> JsonObject:
+        """Store an object; where it is."""
+        file = self.folder / "kept"
+        file.write_bytes(content)
+        await locations.save({"s3": place(self.server, key)}, file, self.it.context, "")
+        return {"s3": place(self.server, key)}
+
+    async def read(self, script: str, *artifacts: JsonObject) -> Any:
+        """Run a script in a pod that has these inputs as /in/0, /in/1, ..."""
+        declared: list[Any] = [{"name": f"a{n}", "path": f"/in/{n}", **one} for n, one in enumerate(artifacts)]
+        template: JsonObject = {"script": {"image": "i", "command": ["sh"], "source": script}, "inputs": {"artifacts": declared}}
+        return await self.it.run(invocation("work", template, capture_result=True))
+
+
+@asynccontextmanager
+async def inputs(server: str, folder: Path, **options: Any) -> AsyncIterator[Inputs]:
+    async with scene(folder, **options) as it:
+        yield Inputs(it, server, folder)
+
+
+def packed(**files: bytes) -> bytes:
+    """A gzipped tar that holds these files, and a link for each that is named ``link``."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.replace("_", "/"))
+            member.size, member.mode = len(content), 0o640
+            if name == "link":
+                member.type, member.linkname, member.size = tarfile.SYMTYPE, "file", 0
+            tar.addfile(member, io.BytesIO(content))
+    return made.getvalue()
+
+
+@pytest.mark.usefixtures("client")
+async def test_large_inputs_are_fetched_by_the_pod_and_unpacked_as_elsewhere(server: str, tmp_path: Path) -> None:
+    """A file as it is, one that is packed, a folder, what only looks packed, and one that is unpacked though its content is."""
+    big = os.urandom(70_000)
+    async with inputs(server, tmp_path) as they:
+        plain = await they.keep("in-plain", big)
+        one = await they.keep("in-one", packed(file=big))
+        more = await they.keep("in-more", packed(a=big, sub_b=b"x"))
+        gzipped = await they.keep("in-gz", gzip.compress(big))
+        small = await they.keep("in-small", b"small")
+        script = "cat /in/0 | wc -c; wc -c < /in/1; wc -c < /in/3; wc -c < /in/4; ls /in/2; cat /in/2/sub/b /in/5; wc -c < /in/2/a; ls -ld /in/0 | head -c 10"
+        as_it_is: JsonObject = {**one, "archive": {"none": {}}}
+        ended = await they.read(script, {**plain, "mode": 0o750}, one, more, gzipped, as_it_is, small)
+        assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
+        sizes = [len(big), len(big), len(gzip.compress(big)), len(packed(file=big))]
+        assert ended.result.split() == [*map(str, sizes), "a", "sub", "xsmall" + str(len(big)), "-rwxr-xr-x"]
+        assert went_straight(they.it) == 5
+        assert not any("Signature" in request for request in they.it.kube.requests)
+        assert "Signature" not in json.dumps(they.it.kube.objects("pods"))
+
+
+@pytest.mark.parametrize("why", ["links", "zip", "switched off", "refused", "unreachable"])
+async def test_inputs_that_a_pod_cannot_fetch_are_brought(server: str, tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = locations.signed_get
+
+    async def signed_get(*given: Any) -> Any:
+        url, size = await original(*given)
+        return (url.replace("/bucket/", "/nobodys/") if why == "refused" else url.replace(server, "127.0.0.1:1")), size
+
+    if why in ("refused", "unreachable"):
+        monkeypatch.setattr(locations, "signed_get", signed_get)
+    big = os.urandom(70_000)
+    content = packed(file=big, link=b"") if why == "links" else big
+    if why == "zip":
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as file:
+            file.writestr("file", big)
+        content = made.getvalue()
+    async with inputs(server, tmp_path, direct_downloads=why != "switched off") as they:
+        where = await they.keep(f"late-{why}", content)
+        for _ in range(2):
+            given = {**where, "archive": {"zip": {}}} if why == "zip" else where
+            ended = await they.read("cat /in/0/link | wc -c" if why == "links" else "wc -c < /in/0", given)
+            assert (ended.phase, ended.message, ended.result) == (Phase.SUCCEEDED, "", str(len(big)))
+        tried = {"links": 2, "refused": 2, "unreachable": 1}
+        assert went_straight(they.it) == tried.get(why, 0)
+
+
+async def test_an_input_that_is_not_there_is_told_as_elsewhere(server: str, tmp_path: Path) -> None:
+    async with inputs(server, tmp_path) as they:
+        with pytest.raises(ExecutorError, match="artifact a0 failed to load: no artifact is stored under the key 'nowhere'"):
+            await they.read("true", {"s3": place(server, "nowhere")})
+        assert they.it.kube.objects("pods") == []
+
+
+# --- https ------------------------------------------------------------------------------------------------------------------------------
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is loaded and saved by this process, from now on."""
+    calls: list[str] = []
+
+    def noting(name: str) -> None:
+        original = getattr(locations, name)
+
+        async def wrapped(*given: Any) -> Any:
+            calls.append(name)
+            return await original(*given)
+
+        monkeypatch.setattr(locations, name, wrapped)
+
+    noting("load")
+    noting("save")
+    return calls
+
+
+async def test_stores_with_https_need_curl_which_checks_their_certificates(
+    server: str, tmp_path: Path, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What busybox would send to whoever answers goes through this process; so does what curl finds wrong."""
+    certificate, authority = write_certificates(tmp_path)
+    vouching: JsonObject = {"kind": "Secret", "metadata": {"name": "ca"}, "stringData": {"pem": authority.read_text()}}
+    big = os.urandom(70_000)
+    async with tls_front(server, certificate) as address, inputs(server, tmp_path) as they:
+        they.it.context = run_context(tmp_path, KEYS, vouching)
+        there = {**place(address, "by-https"), "insecure": False, "caSecret": {"name": "ca", "key": "pem"}}
+        await they.keep("by-https", big)
+        through_here = noted(monkeypatch)
+        for trusted in (True, False):
+            monkeypatch.setenv("CURL_CA_BUNDLE", str(authority if trusted else tmp_path / "none"))
+            (tmp_path / "none").touch()
+            through_here.clear()
+            out: JsonObject = {"name": "out", "path": str(tmp_path / "copy"), "s3": {**there, "key": "copied"}, "archive": {"none": {}}}
+            template: JsonObject = {
+                "container": {"image": "i", "command": ["sh", "-c", f"cat /in/0 > {tmp_path}/copy"]},
+                "inputs": {"artifacts": [{"name": "a0", "path": "/in/0", "s3": there}]},
+                "outputs": {"artifacts": [out]},
+            }
+            ended = await they.it.run(invocation("work", template))
+            assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
+            assert set(through_here) == (set() if client == "curl" and trusted else {"load", "save"})
+            assert (await loaded(they.it, ended.artifacts["out"], tmp_path / f"back-{trusted}")).read_bytes() == big
