@@ -177,7 +177,7 @@ def granted(turn: Turn, node: Node) -> None:
     """All locks are held now: the node may go on. Told twice, it makes no difference."""
     if node.waiting is None or node.id in turn.state.granted:
         return
-    if _is_abandoned(turn, node):
+    if is_abandoned(turn, node):
         leave(turn, node)
         return
     turn.state.granted.add(node.id)
@@ -185,7 +185,7 @@ def granted(turn: Turn, node: Node) -> None:
     heed(turn, node)
 
 
-def _is_abandoned(turn: Turn, node: Node) -> bool:
+def is_abandoned(turn: Turn, node: Node) -> bool:
     """Whether what encloses a waiting node has ended, so that nobody will begin it: then others may have its locks."""
     inner: Node | None = node
     while inner is not None:

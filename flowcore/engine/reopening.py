@@ -2,14 +2,15 @@
 
 The walk is that of any other pass, but it changes no row (``Turn.frozen``): whoever would change one has to wait. Each
 node that was under way is met by ``Executing.execute``, which finds it in ``State.unopened``. What the walk does not reach any more, because
-all around it has ended (failFast, errors), is taken up by itself. A normal pass follows.
+all around it has ended (failFast, errors), is taken up by itself, unless it waits at a gate: it would not be let through. A normal pass
+follows.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from flowcore.engine import rules, times, whole
+from flowcore.engine import gates, rules, times, whole
 from flowcore.engine.behaviors import suspend
 from flowcore.engine.behaviors.retry import attempt_variables
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
@@ -59,7 +60,10 @@ def _walk(executing: Executing, turn: Turn) -> None:
         whole.meet_all(executing, turn)
         for node in list(turn.state.nodes.values()):
             if node.id in turn.state.unopened and (node.waiting is not None or not node.type.composite):
-                _take_up_alone(executing, turn, node)
+                if node.waiting is not None and gates.is_abandoned(turn, node):
+                    turn.state.unopened.discard(node.id)
+                else:
+                    _take_up_alone(executing, turn, node)
     finally:
         turn.frozen = False
 
