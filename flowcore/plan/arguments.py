@@ -6,14 +6,18 @@ Called by the engine once for each node that is about to start, and once more fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, objects_of, text_of
 from flowcore.language.scope import Scope
-from flowcore.language.tags import ALL, has_tags, substitute
+from flowcore.language.sources import withheld
+from flowcore.language.tags import ALL, Compiled, has_tags, substitute
 from flowcore.plan.templates import Entry
 
+T = TypeVar("T")
 # What an argument holds that names an output of a skipped node: ``bind_inputs`` takes it for "not supplied". The text cannot be typed by users.
 ABSENT_ARGUMENT = "\x00flowcore-absent-optional\x00"
 
@@ -141,33 +145,44 @@ def has_location_or_key(artifact: JsonObject) -> bool:
 
 
 def substitute_template(entry: Entry, inputs: JsonObject | None, scope: Scope) -> Processed:
-    """The body of ``entry`` in Argo's two rounds: globals and the node's names first, then these with the inputs and the paths."""
+    """The body of ``entry`` in Argo's two rounds: globals and the node's names first, then these with the inputs and the paths.
+
+    Argo fills in what a Steps or DAG template calls anew in each of its passes: what asks for time or chance there is left for each call.
+    """
     bound = substitute(inputs, scope) if inputs is not None and not is_plain(inputs) else inputs
     _require_values(bound)
     inner = scope.child(_input_variables(bound, entry))
     if not entry.tagged:
         body = entry.json if bound is None else {**entry.json, "inputs": bound}
         return Processed(entry, body, bound, inner)
-    if bound is None or is_plain(bound):
-        # No value holds a tag: one round gives what Argo's two give.
-        body = dict(entry.body.render(inner))
-    else:
-        body = dict(substitute(entry.body.render(scope), inner))
+    # Where no value holds a tag, one round gives what Argo's two give.
+    first = None if bound is None or is_plain(bound) else scope
+    body = _rendered(entry.body, first, inner).copy()
+    if entry.calls is not None:
+        with withheld():
+            body[entry.kind] = _rendered(entry.calls, first, inner)
+    if first is not None:
         bound = substitute(bound, inner)
     if bound is not None:
         body["inputs"] = bound
     return Processed(entry, body, bound, inner)
 
 
+def _rendered(compiled: Compiled[T], first: Scope | None, scope: Scope) -> T:
+    """The tree with ``scope``, in a second round if there is a ``first`` one."""
+    return compiled.render(scope) if first is None else substitute(compiled.render(first), scope)
+
+
 def substitute_again(processed: Processed, scope: Scope) -> Processed:
     """A bound template with names that were not known when it was bound, as a retry attempt has them."""
     if not has_tags(processed.body):
         return processed
-    first = substitute(processed.body, scope)
-    inputs = first.get("inputs")
-    bound = inputs if isinstance(inputs, dict) else None
-    inner = scope.child(_input_variables(bound, processed.entry))
-    body = substitute(first, inner)
+    with withheld() if processed.entry.calls is not None else nullcontext():
+        first = substitute(processed.body, scope)
+        inputs = first.get("inputs")
+        bound = inputs if isinstance(inputs, dict) else None
+        inner = scope.child(_input_variables(bound, processed.entry))
+        body = substitute(first, inner)
     inputs = body.get("inputs")
     return Processed(processed.entry, body, inputs if isinstance(inputs, dict) else None, inner)
 

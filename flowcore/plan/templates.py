@@ -73,7 +73,8 @@ class Entry:
     json: JsonObject
     kind: str
     name: str
-    body: Compiled[JsonObject]  # all of it but the inputs
+    body: Compiled[JsonObject]  # all of it but the inputs and the calls
+    calls: Compiled[Json] | None  # what a Steps or DAG template calls
     tagged: bool
     _captured: frozenset[str] | None = None
     _text: str | None = None
@@ -124,8 +125,10 @@ def make_entry(template: JsonObject, defaults: JsonObject | None) -> Entry:
     kind = kind_of(merged)
     if not kind:
         raise TemplateNotFound(f"template '{text_of(template, 'name')}' type is unknown")
-    rest: JsonObject = {key: value for key, value in merged.items() if key != "inputs"}
-    return Entry(json=merged, kind=kind, name=text_of(merged, "name"), body=compile_tree(rest), tagged=has_tags(merged))
+    calls = compile_tree(merged[kind]) if kind in ("steps", "dag") else None
+    apart = ("inputs", kind) if calls is not None else ("inputs",)
+    rest: JsonObject = {key: value for key, value in merged.items() if key not in apart}
+    return Entry(json=merged, kind=kind, name=text_of(merged, "name"), body=compile_tree(rest), calls=calls, tagged=has_tags(merged))
 
 
 class Templates:
