@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -28,6 +29,7 @@ SECONDS = 600.0
 _OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "credential.helper=", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f-]\S*")
 _LONGEST_WORD = 4096
+_NO_REFS = 2  # the exit code of ls-remote
 _KEPT = (
     "PATH",
     "HOME",
@@ -58,11 +60,12 @@ async def checkout(place: JsonObject, target: Path, secrets: SecretReader) -> No
 
 
 async def _clone(place: JsonObject, target: Path, environment: Mapping[str, str]) -> None:
+    """As in Argo, ``branch`` counts with ``singleBranch`` alone."""
     options = [*_depth(place)]
-    if place.get("branch"):
-        options += ["--branch", _word(place, "branch")]
     if place.get("singleBranch"):
-        options.append("--single-branch")
+        if not place.get("branch"):
+            raise ArtifactError("git.branch is missing: singleBranch asks for it")
+        options += ["--branch", _word(place, "branch"), "--single-branch"]
     elif options:
         options.append("--no-single-branch")
     await _git(environment, "clone", "--quiet", "--template=", *options, "--", _word(place, "repo"), str(target))
@@ -73,6 +76,8 @@ async def _switch(revision: str, place: JsonObject, target: Path, environment: M
     for name in (revision, f"origin/{revision}"):
         if (await _run(environment, "checkout", "--quiet", "--force", name, "--", folder=target)).returncode == 0:
             return
+    if (await _run(environment, "ls-remote", "--exit-code", "origin", folder=target)).returncode == _NO_REFS:
+        return  # an empty repository has no revisions, and that is no fault
     await _git(environment, "fetch", *_depth(place), "origin", revision, folder=target)
     await _git(environment, "checkout", "--quiet", "--force", "FETCH_HEAD", "--", folder=target)
 
@@ -134,7 +139,7 @@ def _environment(place: JsonObject, secrets: SecretReader) -> Iterator[dict[str,
     if place.get("insecureSkipTLS"):
         environment["GIT_SSL_NO_VERIFY"] = "1"
     user, password = secrets.optional(place.get("usernameSecret")), secrets.optional(place.get("passwordSecret"))
-    if user is not None or password is not None:
+    if (user is not None or password is not None) and _word(place, "repo").startswith(("https://", "http://")):
         environment |= _authorization(_word(place, "repo"), user or "", password or "")
     with tempfile.TemporaryDirectory(prefix="flowcore-git-") as folder:
         environment["GIT_SSH_COMMAND"] = _ssh(place, secrets, Path(folder))
@@ -142,11 +147,12 @@ def _environment(place: JsonObject, secrets: SecretReader) -> Iterator[dict[str,
 
 
 def _authorization(repository: str, user: str, password: str) -> dict[str, str]:
-    """Git configuration by environment: a header that is sent to this repository's place alone."""
+    """Git configuration by environment: a header that is sent to this repository's server alone, where its submodules mostly are too."""
+    address = urlsplit(repository)
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     return {
         "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{repository}.extraHeader",
+        "GIT_CONFIG_KEY_0": f"http.{address.scheme}://{address.netloc.rpartition('@')[2]}/.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Basic {token}",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.server
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -189,6 +190,8 @@ async def test_only_http_is_spoken(context: RunContext, tmp_path: Path, url: str
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A repository with a tag, a branch and a hook that must not run, reachable because the test allows files."""
+    if shutil.which("git") is None:
+        pytest.skip("needs the program git")
     monkeypatch.setattr(git, "PROTOCOLS", "file")
     folder = tmp_path / "repository"
 
@@ -233,7 +236,7 @@ async def test_git_checks_out_what_is_asked_for(repository: str, context: RunCon
         {"repo": "--upload-pack=touch /tmp/pwned"},
         {"repo": "-oProxyCommand=x"},
         {"repo": "REPO", "revision": "--output=/tmp/pwned"},
-        {"repo": "REPO", "branch": "-b"},
+        {"repo": "REPO", "branch": "-b", "singleBranch": True},
         {"repo": "REPO", "fetch": ["--upload-pack=x"]},
         {"repo": "REPO", "revision": "a b"},
         {"repo": "REPO", "revision": "no-such-revision"},
