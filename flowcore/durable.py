@@ -17,10 +17,21 @@ from flowcore.ports import Cache, Logged, Store, StoredRun
 
 @dataclass(frozen=True, slots=True)
 class StoredSummary:
-    """A run without its nodes: its row, and who drives it (a text that names host and process), if somebody does."""
+    """A run without its nodes: its row, who drives it (a text that names host and process) if somebody does, and whether it is archived."""
 
     run: RunRow
     driver: str | None = None
+    archived: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which the store keeps the run: its own, which only one live run has, or one that also says its id."""
+        return archive_key(self.run) if self.archived else self.run.name
+
+
+def archive_key(run: RunRow) -> str:
+    """The name under which a store keeps an archived run. No run is called so, for names have no such sign."""
+    return f"{run.name}#{run.uid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +76,10 @@ class RunStore(Store, Cache, Protocol):
         """The right to drive a run, new or known. Raises StoreError while another living process has it."""
         ...
 
-    async def runs(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
-        """All runs (of a namespace), newest first; only those whose name or uid begins with ``prefix``."""
+    async def runs(
+        self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "", archived: bool = False
+    ) -> list[StoredSummary]:
+        """All runs (of a namespace) of the live list or of the archive, newest first; only those whose name or uid begins with ``prefix``."""
         ...
 
     async def replace(self, run: RunRow, nodes: Iterable[Node], manifest: JsonObject) -> None:
@@ -75,6 +88,13 @@ class RunStore(Store, Cache, Protocol):
 
     async def delete(self, name: str, namespace: str) -> bool:
         """Forget a run with all that belongs to it; whether there was one. Raises StoreError while somebody drives it."""
+        ...
+
+    async def move(self, name: str, to: str, run: RunRow, *, archived: bool) -> None:
+        """Keep the run ``name`` as ``to`` with all that belongs to it, and ``run`` as its row; what is ``archived`` is in no list but the archive's.
+
+        Raises StoreError while somebody drives it, and if there is a run ``to``.
+        """
         ...
 
     async def give_order(self, name: str, namespace: str, order: JsonObject) -> None:
@@ -136,4 +156,4 @@ async def outline(store: Store, name: str, namespace: str) -> StoredRun | None:
     return await (store.outline(name, namespace) if isinstance(store, OutliningStore) else store.load(name, namespace))
 
 
-__all__ = ["Claim", "OutliningStore", "RunStore", "StoredLine", "StoredOrder", "StoredRun", "StoredSummary", "outline"]
+__all__ = ["Claim", "OutliningStore", "RunStore", "StoredLine", "StoredOrder", "StoredRun", "StoredSummary", "archive_key", "outline"]

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from flowcore.cli import operating, serving, shared_documents
+from flowcore.cli import forgetting, operating, serving, shared_documents
 from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.documents import register
 from flowcore.cli.execution import Order, carry_on, carry_out
 from flowcore.cli.inputs import saved_workflow
-from flowcore.cli.operating import with_runs
+from flowcore.cli.operating import Archived, with_runs
 from flowcore.cli.output import Output, write
 from flowcore.cli.panels import arrange
 from flowcore.cli.problems import exits_cleanly
@@ -131,12 +131,13 @@ def get(
         ),
     ],
     output: Annotated[Output | None, typer.Option("--output", "-o", help="Print the document instead of the tree.")] = None,
+    archived: Archived = False,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Only in this namespace.")] = None,
     store: StoreUrl = None,
 ) -> int:
     """Show a recorded run, or one from a saved status."""
-    if name != "-" and not Path(name).exists() and not Path(name).suffix:
-        with_runs(store, lambda runs: shown(runs, name, namespace, output))
+    if archived or (name != "-" and not Path(name).exists() and not Path(name).suffix):
+        with_runs(store, lambda runs: shown(runs, name, namespace, output, archived=archived))
         return 0
     document = saved_workflow(name)
     run_row, rows = rows_from_status(document)
@@ -170,6 +171,7 @@ def version() -> int:
 
 
 operating.install(app)
+forgetting.install(app)
 serving.install(app)
 shared_documents.install(app)
 

@@ -1,4 +1,4 @@
-"""Commands on recorded runs: from ``submit`` to ``delete``. Thin: what they do stands in ``flowcore.service`` and ``flowcore.operations``."""
+"""Commands on recorded runs: from ``submit`` to ``import``. Thin: what they do stands in ``flowcore.service`` and ``flowcore.operations``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ Parameter = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the workflow; may be repeated.")
 ]
 Selector = Annotated[str, typer.Option("--node-field-selector", metavar="FIELD=VALUE", help="Nodes, such as displayName=approve.")]
+Archived = Annotated[bool, typer.Option("--archived", help="Runs of the archive, not of the live list.")]
 Format = Annotated[Output | None, typer.Option("--output", "-o", help="Print it in this form instead.")]
 
 
@@ -99,13 +100,14 @@ def list_runs(
     namespace: Namespace = None,
     running: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="Only those whose names begin so.")] = "",
+    archived: Archived = False,
     output: Annotated[Listing, typer.Option("--output", "-o", help="How the list is printed.")] = Listing.TABLE,
     store: StoreUrl = None,
 ) -> int:
     """List recorded runs, newest first."""
 
     async def act(runs: Runs) -> None:
-        await listed(runs, await runs.list(namespace, unfinished=running, prefix=prefix), output)
+        await listed(runs, await runs.list(namespace, unfinished=running, prefix=prefix, archived=archived), output)
 
     with_runs(store, act)
     return 0
@@ -115,11 +117,12 @@ def logs(
     name: Name,
     node: Annotated[str | None, typer.Argument(metavar="NODE", help="Only of this node: its id, name or display name.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    archived: Archived = False,
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
     """Print what the nodes of a run printed."""
-    with_runs(store, lambda runs: follow_logs(runs, name, namespace, node, follow=follow))
+    with_runs(store, lambda runs: follow_logs(runs, name, namespace, node, follow=follow, archived=archived))
     return 0
 
 
@@ -179,6 +182,7 @@ def retry(
     restart_successful: Annotated[bool, typer.Option("--restart-successful", help="Also run again what the selector matches.")] = False,
     selector: Selector = "",
     parameter: Parameter = None,
+    archived: Archived = False,
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
@@ -187,7 +191,9 @@ def retry(
 
     async def act(runs: Runs) -> None:
         for name in names:
-            row = await runs.retry(name, namespace, restart_successful=restart_successful, selector=selector, parameters=values)
+            row = await runs.retry(
+                name, namespace, restart_successful=restart_successful, selector=selector, parameters=values, archived=archived
+            )
             typer.echo(f"{row.name} will be retried: by flowcore serve, or by flowcore run --continue {row.name}")
 
     with_runs(store, act)
@@ -198,6 +204,7 @@ def resubmit(
     names: Names,
     memoized: Annotated[bool, typer.Option("--memoized", help="Take over what had succeeded.")] = False,
     parameter: Parameter = None,
+    archived: Archived = False,
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
@@ -206,7 +213,7 @@ def resubmit(
 
     async def act(runs: Runs) -> None:
         for name in names:
-            row = await runs.resubmit(name, namespace, memoized=memoized, parameters=values)
+            row = await runs.resubmit(name, namespace, memoized=memoized, parameters=values, archived=archived)
             typer.echo(f"{row.name} submitted to namespace {row.namespace}: flowcore serve runs it, or flowcore run --continue {row.name}")
 
     with_runs(store, act)
@@ -219,6 +226,7 @@ def fork(
     file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="A changed document of the workflow.")] = None,
     parameter: Parameter = None,
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The name of the new run.")] = None,
+    archived: Archived = False,
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
@@ -228,29 +236,10 @@ def fork(
     values = parameters_of(parameter or (), None)
 
     async def act(runs: Runs) -> RunRow:
-        return await runs.fork(name, namespace, selector=selector, parameters=values, changed=changed, name=new_name)
+        return await runs.fork(name, namespace, selector=selector, parameters=values, changed=changed, name=new_name, archived=archived)
 
     row = with_runs(store, act)
     typer.echo(f"{row.name} forked: flowcore serve runs it, or flowcore run --continue {row.name}")
-    return 0
-
-
-def delete(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs: names, ids, beginnings of either, or @latest.")] = None,
-    completed: Annotated[bool, typer.Option("--completed", help="All runs that have ended.")] = False,
-    namespace: Namespace = None,
-    store: StoreUrl = None,
-) -> int:
-    """Forget runs, with their nodes and logs."""
-    if bool(names) == completed:
-        raise UsageError("name runs to delete, or give --completed")
-
-    async def act(runs: Runs) -> None:
-        ended = [each.run.name for each in await runs.list(namespace) if each.run.phase.completed] if completed else []
-        for name in names or ended:
-            typer.echo(f"{(await runs.delete(name, namespace)).name} deleted")
-
-    with_runs(store, act)
     return 0
 
 
@@ -307,8 +296,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "retry": retry,
     "resubmit": resubmit,
     "fork": fork,
-    "delete": delete,
     "import": import_file,
 }
 
-__all__ = ["install", "with_runs"]
+__all__ = ["Archived", "Namespace", "StoreUrl", "install", "with_runs"]

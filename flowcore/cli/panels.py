@@ -13,7 +13,7 @@ _PANELS: dict[str, str] = {
     "Before you run": "lint graph expr compat convert schema testgen",
     "Steer": "stop terminate suspend resume node",
     "Again": "retry resubmit fork",
-    "Recorded runs": "submit serve cron template import delete",
+    "Recorded runs": "submit serve cron template import archive delete",
     "This program": "completion cleanup version",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}

@@ -15,9 +15,11 @@ import typer
 from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import FolderCatalog
 from flowcore.cli.backends import executor_named, surroundings
+from flowcore.cli.forgetting import length_of
 from flowcore.cli.inputs import options_of
 from flowcore.cli.problems import exits_cleanly
 from flowcore.driving import single_error
+from flowcore.errors import UsageError
 from flowcore.observing import JsonLines
 from flowcore.observing.serving import address_of, serve_metrics
 from flowcore.ports import Cache, Catalog
@@ -38,6 +40,12 @@ def serve(
     template: Annotated[list[Path] | None, typer.Option("--template", metavar="PATH", help="Shared templates.")] = None,
     resource: Annotated[list[Path] | None, typer.Option("--resource", metavar="PATH", help="ConfigMaps and Secrets.")] = None,
     parallelism: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="How many runs at once.")] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Archive runs that ttlStrategy or a history limit would delete, instead of deleting them.")
+    ] = False,
+    archive_ttl: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="With --archive: how long archived runs are kept, such as 180d; else for good.")
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(metavar="[HOST:]PORT", help="Show Prometheus metrics at http://HOST:PORT/metrics; without a host, here only."),
@@ -51,6 +59,9 @@ def serve(
     ] = None,
 ) -> int:
     """Run what is submitted, and what the schedules say, until Ctrl-C. Runs that are under way then go on with the next `serve`."""
+    if archive_ttl is not None and not archive:
+        raise UsageError("--archive-ttl says how long archived runs are kept: give --archive too")
+    kept_for = length_of(archive_ttl, "--archive-ttl") if archive_ttl is not None else None
     executor = executor_named(backend, options=options_of(backend_option or ()))
     catalog = FolderCatalog([*(template or ()), *(resource or ())])
     address = address_of(metrics) if metrics is not None else None
@@ -58,7 +69,16 @@ def serve(
     async def serving(reachable: Catalog, cache: Cache | None) -> None:
         opened = open_store(store)
         artifacts = FolderArtifacts(state_folder() / "artifacts")
-        service = Service(opened, executor, reachable, artifacts=artifacts, parallelism=parallelism, cache=cache)
+        service = Service(
+            opened,
+            executor,
+            reachable,
+            artifacts=artifacts,
+            parallelism=parallelism,
+            cache=cache,
+            archive=archive,
+            archive_ttl=kept_for,
+        )
         try:
             await _serve(service, address)
         finally:

@@ -13,7 +13,7 @@ import typer
 from flowcore.cli.logs import prefixed
 from flowcore.cli.output import Output, write
 from flowcore.cli.summary import described, status_of
-from flowcore.durable import StoredSummary, outline
+from flowcore.durable import StoredSummary, archive_key, outline
 from flowcore.errors import UsageError
 from flowcore.jsontypes import object_of
 from flowcore.language.quantities import humanize
@@ -41,7 +41,7 @@ class Listing(StrEnum):
 async def listed(runs: Runs, summaries: Sequence[StoredSummary], output: Listing) -> None:
     """Print a list of runs."""
     if output in (Listing.JSON, Listing.YAML):
-        stored = [await runs.store.load(each.run.name, each.run.namespace) for each in summaries]
+        stored = [await runs.store.load(each.key, each.run.namespace) for each in summaries]
         write([export_run(each) for each in stored if each is not None], Output(output))
         return
     if output is Listing.NAME:
@@ -59,7 +59,7 @@ async def listed(runs: Runs, summaries: Sequence[StoredSummary], output: Listing
 
 async def _row(runs: Runs, summary: StoredSummary, *, wide: bool) -> list[str]:
     run, now = summary.run, datetime.now(UTC)
-    stored = await outline(runs.store, run.name, run.namespace)
+    stored = await outline(runs.store, summary.key, run.namespace)
     priority = object_of(stored.manifest, "spec").get("priority") if stored is not None else None
     age = _short((now - run.created_at).total_seconds()) if run.created_at is not None else ""
     duration = _short(((run.finished_at or now) - run.started_at).total_seconds()) if run.started_at is not None else "0s"
@@ -85,9 +85,9 @@ def told(row: RunRow, verb: str, *, driven: bool) -> str:
     return f"{row.name}: {verb} ordered{when}"
 
 
-async def shown(runs: Runs, name: str, namespace: str | None, output: Output | None) -> None:
+async def shown(runs: Runs, name: str, namespace: str | None, output: Output | None, *, archived: bool = False) -> None:
     """Print one run: its tree, or its document."""
-    stored = await runs.get(name, namespace)
+    stored = await runs.get(name, namespace, archived=archived)
     estimates = await runs.estimates(stored)
     if output is not None:
         write([with_estimates(export_run(stored), estimates)], output)
@@ -95,15 +95,17 @@ async def shown(runs: Runs, name: str, namespace: str | None, output: Output | N
         typer.echo(described(stored.manifest, stored.run, stored.nodes, now=datetime.now(UTC), estimate=estimates.run), nl=False)
 
 
-async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | None, *, follow: bool) -> None:
+async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | None, *, follow: bool, archived: bool = False) -> None:
     """Print kept output; with ``follow`` until the run has ended."""
     after = 0
     while True:
-        stored = await runs.outline(name, namespace)
+        stored = await runs.outline(name, namespace, archived=archived)
         ended = stored.run.phase.completed
         nodes = {row.id: row for row in stored.nodes}
         wanted = _node_of(stored, node) if node is not None else None
-        lines = await runs.store.logs(stored.run.name, stored.run.namespace, node=wanted, after=after)
+        lines = await runs.store.logs(
+            archive_key(stored.run) if archived else stored.run.name, stored.run.namespace, node=wanted, after=after
+        )
         for line in lines:
             after = line.id
             for source, text in prefixed(line.logged, stored.run, nodes):

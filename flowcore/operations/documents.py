@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
+from flowcore.nodes import RunRow
 from flowcore.status.writing import COMPLETED_LABEL, PHASE_LABEL
 
-END_LABELS = frozenset({COMPLETED_LABEL, PHASE_LABEL, "workflows.argoproj.io/workflow-archiving-status"})
+ARCHIVING_LABEL = "workflows.argoproj.io/workflow-archiving-status"
+END_LABELS = frozenset({COMPLETED_LABEL, PHASE_LABEL, ARCHIVING_LABEL})
 
 
 def with_parameters(manifest: JsonObject, parameters: Mapping[str, str]) -> JsonObject:
@@ -34,6 +37,17 @@ def without_end(manifest: JsonObject) -> JsonObject:
     return {**manifest, "metadata": metadata, "spec": spec}
 
 
+def archived_row(run: RunRow) -> RunRow:
+    """The row of a run that goes into the archive, with the label by which Argo tells that."""
+    return replace(run, labels={**(run.labels or {}), ARCHIVING_LABEL: "Persisted"})
+
+
+def unarchived_row(run: RunRow) -> RunRow:
+    """The row of a run that comes back from the archive."""
+    labels = {key: value for key, value in (run.labels or {}).items() if key != ARCHIVING_LABEL}
+    return replace(run, labels=labels or None)
+
+
 def renamed(manifest: JsonObject, name: str) -> JsonObject:
     """``manifest`` under another name, without what belonged to the old object alone."""
     own = ("name", "uid", "creationTimestamp", "resourceVersion", "generation", "managedFields", "selfLink")
@@ -42,4 +56,4 @@ def renamed(manifest: JsonObject, name: str) -> JsonObject:
     return {**rest, "metadata": cast("JsonObject", {**metadata, "name": name})}
 
 
-__all__ = ["END_LABELS", "renamed", "with_parameters", "without_end"]
+__all__ = ["END_LABELS", "archived_row", "renamed", "unarchived_row", "with_parameters", "without_end"]

@@ -1,10 +1,11 @@
-"""Time to live: ended runs are deleted when their ``ttlStrategy`` says so."""
+"""Time to live: ended runs are deleted, or archived, when their ``ttlStrategy`` says so; archived ones when the archive's own time is over."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from flowcore.durable import archive_key
 from flowcore.errors import FlowError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.nodes import RunRow, WorkflowPhase
@@ -42,6 +43,14 @@ class Expiry:
             await self._service.store.put_document("RunExpiry", run.name, run.namespace, record)
             self._rounds.look_now()
 
+    async def archived(self, run: RunRow) -> None:
+        """A run has gone into the archive."""
+        if self._service.archive_ttl is not None:
+            at = self._service.clock.now() + self._service.archive_ttl
+            record: JsonObject = {"name": run.name, "namespace": run.namespace, "at": at.isoformat(), "archived": run.uid}
+            await self._service.store.put_document("RunExpiry", archive_key(run), run.namespace, record)
+            self._rounds.look_now()
+
     async def run(self) -> None:
         """Delete runs as their time comes, until cancelled."""
         with membership(self._service.clock):
@@ -60,10 +69,17 @@ class Expiry:
 
     async def _delete(self, record: JsonObject) -> None:
         name, namespace = text_of(record, "name"), text_of(record, "namespace")
+        key = name
         try:
-            await self._service.delete(name, namespace)
+            if "archived" in record:
+                key = archive_key(RunRow(name=name, uid=text_of(record, "archived")))
+                await self._service.delete(text_of(record, "archived") or name, namespace, archived=True)
+            elif self._service.archives:
+                await self._service.archive(name, namespace)
+            else:
+                await self._service.delete(name, namespace)
         except FlowError:  # somebody was quicker, or runs it again
-            await self._service.store.delete_document("RunExpiry", name, namespace)
+            await self._service.store.delete_document("RunExpiry", key, namespace)
 
 
 __all__ = ["Expiry", "expires_at"]

@@ -17,12 +17,13 @@ from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
 from flowcore.driving import LEFT_PODS
-from flowcore.durable import RunStore, StoredSummary, outline
+from flowcore.durable import RunStore, StoredSummary, archive_key, outline
 from flowcore.errors import UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of, strings_of
 from flowcore.kept_templates import KeptTemplates
 from flowcore.models.workflows import Workflow
 from flowcore.nodes import Phase, RunRow
+from flowcore.operations.documents import archived_row, unarchived_row
 from flowcore.operations.estimates import Estimates, earlier_run, estimated
 from flowcore.operations.resubmit import memoized as carried_over
 from flowcore.operations.resubmit import name_prefix
@@ -116,24 +117,28 @@ class Runs:
             await self.store.put_document("RunTemplates", stored.run.name, stored.run.namespace, kept)
         await self.store.replace(sealed.run, sealed.nodes, sealed.manifest)
 
-    async def list(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
-        """All runs, newest first."""
-        return await self.store.runs(namespace, unfinished=unfinished, prefix=prefix)
+    async def list(
+        self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "", archived: bool = False
+    ) -> list[StoredSummary]:
+        """All runs of the live list or of the archive, newest first."""
+        return await self.store.runs(namespace, unfinished=unfinished, prefix=prefix, archived=archived)
 
-    async def get(self, text: str, namespace: str | None = None) -> StoredRun:
+    async def get(self, text: str, namespace: str | None = None, *, archived: bool = False) -> StoredRun:
         """All that is recorded of a run. Raises StoreError where one of its large outputs is not to be had."""
-        return await self._found(text, namespace, self.store.load)
+        return (await self._found(text, namespace, archived, self.store.load))[1]
 
-    async def outline(self, text: str, namespace: str | None = None) -> StoredRun:
+    async def outline(self, text: str, namespace: str | None = None, *, archived: bool = False) -> StoredRun:
         """The same without large outputs that are kept elsewhere, for which nothing is fetched."""
-        return await self._found(text, namespace, partial(outline, self.store))
+        return (await self._found(text, namespace, archived, partial(outline, self.store)))[1]
 
-    async def _found(self, text: str, namespace: str | None, load: Callable[[str, str], Awaitable[StoredRun | None]]) -> StoredRun:
-        found = (await find_run(self.store, text, namespace)).run
-        stored = await load(found.name, found.namespace)
+    async def _found(
+        self, text: str, namespace: str | None, archived: bool, load: Callable[[str, str], Awaitable[StoredRun | None]]
+    ) -> tuple[StoredSummary, StoredRun]:
+        found = await find_run(self.store, text, namespace, archived=archived)
+        stored = await load(found.key, found.run.namespace)
         if stored is None:
-            raise UsageError(f"run {found.name} was deleted just now")
-        return stored
+            raise UsageError(f"run {found.run.name} was deleted just now")
+        return found, stored
 
     async def estimates(self, stored: StoredRun) -> Estimates:
         """How long a run and its nodes probably take, by the latest run of the same template that succeeded."""
@@ -192,9 +197,10 @@ class Runs:
         restart_successful: bool = False,
         selector: str = "",
         parameters: Parameters | None = None,
+        archived: bool = False,
     ) -> RunRow:
-        """Have an ended run go on from where it failed."""
-        stored = await self.get(text, namespace)
+        """Have an ended run go on from where it failed; one of the archive is then in the live list again."""
+        found, stored = await self._found(text, namespace, archived, self.store.load)
         made = operations.retry(
             stored.run,
             stored.nodes,
@@ -204,9 +210,11 @@ class Runs:
             selector=selector,
             parameters=parameters,
         )
+        if archived:
+            await self.store.move(found.key, made.run.name, unarchived_row(found.run), archived=False)
         await self._leave_pods(made.run, made.pods)
         await self._replace(StoredRun(made.run, made.nodes, made.manifest), {})
-        await self.store.delete_document("RunExpiry", made.run.name, made.run.namespace)
+        await self.store.delete_document("RunExpiry", found.key, made.run.namespace)
         return made.run
 
     @_makes_work
@@ -218,9 +226,10 @@ class Runs:
         memoized: bool = False,
         parameters: Parameters | None = None,
         name: str | None = None,
+        archived: bool = False,
     ) -> RunRow:
         """Record a new run of the same workflow; ``memoized`` takes over what had succeeded."""
-        stored = await self.get(text, namespace)
+        found, stored = await self._found(text, namespace, archived, self.store.load)
         chosen = name or name_prefix(stored.run, stored.manifest) + self._suffix()
         document = operations.resubmit(stored.run, stored.manifest, chosen, parameters=parameters)
         if not memoized:
@@ -229,7 +238,7 @@ class Runs:
         rows = carried_over(stored.run, stored.nodes, chosen, now=now)
         run = RunRow(name=chosen, namespace=stored.run.namespace, uid=self._uid(), created_at=now.replace(microsecond=0))
         await self._hand_down(stored.run, run)
-        await self._put(StoredRun(run, rows, document), await self._templates(stored.run))
+        await self._put(StoredRun(run, rows, document), await self._templates(found))
         return run
 
     @_makes_work
@@ -242,9 +251,10 @@ class Runs:
         parameters: Parameters | None = None,
         changed: JsonObject | None = None,
         name: str | None = None,
+        archived: bool = False,
     ) -> RunRow:
         """Record a new run that begins at nodes of an old one, with all that had been done before them."""
-        stored = await self.get(text, namespace)
+        found, stored = await self._found(text, namespace, archived, self.store.load)
         made = operations.fork(
             stored.run,
             stored.nodes,
@@ -257,7 +267,7 @@ class Runs:
             changed=changed,
         )
         await self._hand_down(stored.run, made.run)
-        await self._put(StoredRun(made.run, made.nodes, made.manifest), await self._templates(stored.run))
+        await self._put(StoredRun(made.run, made.nodes, made.manifest), await self._templates(found))
         return made.run
 
     async def import_run(self, workflow: JsonObject) -> RunRow:
@@ -266,13 +276,30 @@ class Runs:
         await self._put(stored, {})
         return stored.run
 
-    async def delete(self, text: str, namespace: str | None = None) -> RunRow:
-        """Forget a run, with its logs and those artifacts that its ``artifactGC`` says. Raises StoreError while somebody drives it."""
-        stored = await self.outline(text, namespace)
-        run = stored.run
-        await self.store.delete(run.name, run.namespace)
-        await collect(object_of(stored.manifest, "spec"), stored.nodes, self._context(stored), Moment.DELETION)
+    async def archive(self, text: str, namespace: str | None = None) -> RunRow:
+        """Move an ended run with all that belongs to it from the live list into the archive; its name can be given again.
+
+        Raises UsageError for a run that has not ended, and StoreError while somebody drives it.
+        """
+        run = (await find_run(self.store, text, namespace)).run
+        if not run.phase.completed:
+            raise UsageError(f"run {run.name} is {run.phase or 'Pending'}: only runs that have ended can be archived; stop it first")
+        row = archived_row(run)
+        await self.store.move(run.name, archive_key(run), row, archived=True)
         await self.store.delete_document("RunExpiry", run.name, run.namespace)
+        await self._archived(row)
+        return row
+
+    async def _archived(self, run: RunRow) -> None:
+        """``run`` has gone into the archive."""
+
+    async def delete(self, text: str, namespace: str | None = None, *, archived: bool = False) -> RunRow:
+        """Forget a run, with its logs and those artifacts that its ``artifactGC`` says. Raises StoreError while somebody drives it."""
+        found, stored = await self._found(text, namespace, archived, partial(outline, self.store))
+        run = stored.run
+        await self.store.delete(found.key, run.namespace)
+        await collect(object_of(stored.manifest, "spec"), stored.nodes, self._context(stored), Moment.DELETION)
+        await self.store.delete_document("RunExpiry", found.key, run.namespace)
         await Vault(run).forget()
         if run.uid:
             await to_thread.run_sync(partial(shutil.rmtree, state_folder() / "runs" / run.uid, ignore_errors=True))
@@ -299,8 +326,8 @@ class Runs:
         """A run that is made of another has the sensitive values that marks in its documents stand for."""
         await Vault(new).keep(await Vault(old).values())
 
-    async def _templates(self, run: RunRow) -> JsonObject:
-        kept = await self.store.documents("RunTemplates", name=run.name, namespace=run.namespace)
+    async def _templates(self, found: StoredSummary) -> JsonObject:
+        kept = await self.store.documents("RunTemplates", name=found.key, namespace=found.run.namespace)
         return kept[0] if kept else {}
 
     def _suffix(self) -> str:

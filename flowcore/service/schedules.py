@@ -40,7 +40,10 @@ class Schedules:
             await self._rounds.go()
 
     async def _look(self) -> datetime | None:
-        times = [await self._tend(document) for document in await self._service.store.documents(_KIND)]
+        documents = await self._service.store.documents(_KIND)
+        there = {_key(document) for document in documents}
+        self._seen = {key: at for key, at in self._seen.items() if key in there}
+        times = [await self._tend(document) for document in documents]
         return min((at for at in times if at is not None), default=None)
 
     async def _make_up_for_missed(self, document: JsonObject) -> None:
@@ -53,7 +56,7 @@ class Schedules:
 
     async def _tend(self, document: JsonObject) -> datetime | None:
         """Submit what is due of one CronWorkflow; when it is due next."""
-        key = (text_of(object_of(document, "metadata"), "namespace"), cron.name_of(document))
+        key = _key(document)
         now = self._service.clock.now()
         since = self._seen.setdefault(key, now)
         try:
@@ -63,6 +66,8 @@ class Schedules:
                 await self.fire(document, due)
                 document = await self._current(document) or document
                 due = cron.next_time(document, due)
+            if due is None or due > now:
+                self._seen[key] = now  # what a suspended, or another, schedule would have been due before counts no more
             return due
         except FlowError as error:
             await self._refuse(document, "SpecError", str(error))
@@ -128,7 +133,7 @@ class Schedules:
         old += [run for run in made if run.phase is not WorkflowPhase.SUCCEEDED][failed:]
         for run in old:
             try:
-                await self._service.store.delete(run.name, run.namespace)
+                await self._service.retire(run)
             except FlowError as error:
                 _log.warning("%s: %s", run.name, error)
 
@@ -144,6 +149,10 @@ class Schedules:
     async def _refuse(self, document: JsonObject, kind: str, message: str) -> None:
         _log.warning("CronWorkflow %s: %s", cron.name_of(document), message)
         await self._put(cron.refused(await self._current(document) or document, kind, message))
+
+
+def _key(document: JsonObject) -> tuple[str, str]:
+    return text_of(object_of(document, "metadata"), "namespace"), cron.name_of(document)
 
 
 __all__ = ["Schedules"]

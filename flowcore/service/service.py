@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -52,6 +52,7 @@ class Service(Runs):
             run = await service.submit("workflow.yaml")
             row = await service.wait(run.name)
 
+    With ``archive`` a run that ``ttlStrategy`` or a history limit would delete goes into the archive, for ``archive_ttl`` or for good.
     ``metrics.text()`` is what Prometheus reads, ``observers`` (``flowcore.observing``) are told of all that happens in all runs.
     Several executors are given by name; templates choose by the annotation ``flowcore.dev/executor`` or by their kind, else the first runs them.
     Leaving the block looks away from what is under way; the next service takes it up.
@@ -72,6 +73,8 @@ class Service(Runs):
         observers: Sequence[Observer] = (),
         cache: Cache | None = None,
         seed: int | None = None,
+        archive: bool = False,
+        archive_ttl: timedelta | None = None,
     ) -> None:
         super().__init__(store, catalog, clock or RealClock(), options=options, seed=seed, artifacts=artifacts)
         self._executor = ChosenExecutors(executor) if isinstance(executor, Mapping) else executor
@@ -86,6 +89,7 @@ class Service(Runs):
         self._arrivals = 0
         self.metrics = self._metrics()
         self._cache = cache
+        self.archives, self.archive_ttl = archive or archive_ttl is not None, archive_ttl
         self._observers: Sequence[Observer] = (self.metrics, RunLog(), *observers)
         self.schedules = Schedules(self)
         self.expiry = Expiry(self)
@@ -275,8 +279,10 @@ class Service(Runs):
             raise StoreError(f"run {row.name} is not driven here: look into the log, and start the service again")
         return row
 
-    async def delete(self, text: str, namespace: str | None = None) -> RunRow:
+    async def delete(self, text: str, namespace: str | None = None, *, archived: bool = False) -> RunRow:
         """Forget a run; one that is driven here is terminated first."""
+        if archived:
+            return await super().delete(text, namespace, archived=True)
         found = (await find_run(self.store, text, namespace)).run
         key = (found.namespace, found.name)
         self._waiting.pop(key, None)
@@ -286,6 +292,24 @@ class Service(Runs):
                 await run.terminate()
             await self._ends[key].wait()
         return await super().delete(found.name, found.namespace)
+
+    async def archive(self, text: str, namespace: str | None = None) -> RunRow:
+        """Move an ended run into the archive, once it is driven here no more."""
+        found = (await find_run(self.store, text, namespace)).run
+        run = self._running.get((found.namespace, found.name))
+        if run is not None and run.phase.completed:
+            await self._ends[found.namespace, found.name].wait()
+        return await super().archive(found.name, found.namespace)
+
+    async def _archived(self, run: RunRow) -> None:
+        await self.expiry.archived(run)
+
+    async def retire(self, run: RunRow) -> None:
+        """A run that has just ended, or ended long ago, is too many: it is archived if this service has an archive, else forgotten."""
+        if self.archives:
+            await super().archive(run.name, run.namespace)
+        else:
+            await super().delete(run.name, run.namespace)
 
     async def dispatch_event(
         self, payload: Json, *, namespace: str = "default", discriminator: str = "", metadata: Mapping[str, Json] | None = None

@@ -12,7 +12,7 @@ from flowcore.errors import StoreError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Node, NodeId, RunRow
 from flowcore.ports import CacheAnswer, Clock, Logged, StoredRun
-from flowcore.records import dump, load, load_node, load_run
+from flowcore.records import dump, dump_run, load, load_node, load_run
 from flowcore_backends.stores import statements as sql
 from flowcore_backends.stores.claims import SqlClaim, keys_of, living, lock_changes, put_run, save_nodes, undriven
 from flowcore_backends.stores.drivers import own_name
@@ -92,11 +92,13 @@ class SqlStore:
 
         return await self._read(work)
 
-    async def runs(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
-        """All runs (of a namespace), newest first."""
-        statement, values = sql.FIND_RUNS, cast("list[object]", [])
+    async def runs(
+        self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "", archived: bool = False
+    ) -> list[StoredSummary]:
+        """All runs (of a namespace), newest first: those of the live list, or those of the archive."""
+        statement, values = sql.FIND_RUNS, cast("list[object]", [int(archived)])
         if namespace is not None:
-            statement, values = f"{statement} AND namespace = ?", [namespace]
+            statement, values = f"{statement} AND namespace = ?", [*values, namespace]
         if unfinished:
             statement += " AND open = 1"
         if prefix:
@@ -106,7 +108,7 @@ class SqlStore:
         def work(cursor: Cursor) -> list[StoredSummary]:
             cursor.execute(f"{statement} ORDER BY created_at DESC, id DESC", values)
             now = self.now()
-            return [StoredSummary(load_run(_text(row[0])), living(row[1], row[2], now)) for row in cursor.fetchall()]
+            return [StoredSummary(load_run(_text(row[0])), living(row[1], row[2], now), archived) for row in cursor.fetchall()]
 
         return await self._read(work)
 
@@ -138,22 +140,39 @@ class SqlStore:
 
     async def delete(self, name: str, namespace: str) -> bool:
         """Forget a run with all that belongs to it; whether there was one."""
-        found = [each.run for each in await self.runs(namespace, prefix=name) if each.run.name == name]
 
-        def work(cursor: Cursor) -> bool:
+        def work(cursor: Cursor) -> RunRow | None:
             number, _ = undriven(cursor, name, namespace, self.now())
+            cursor.execute("SELECT record FROM runs WHERE id = ?", (number,))
+            found = cursor.fetchone()
             cursor.execute("DELETE FROM nodes WHERE id BETWEEN ? AND ?", keys_of(number))
             cursor.execute("DELETE FROM logs WHERE run = ?", (number,))
             cursor.execute("DELETE FROM orders WHERE namespace = ? AND name = ?", (namespace, name))
-            for kind in ("RunTemplates", "RunSettings", "RunPods"):
+            for kind in sql.OF_A_RUN:
                 cursor.execute("DELETE FROM documents WHERE kind = ? AND namespace = ? AND name = ?", (kind, namespace, name))
             cursor.execute("DELETE FROM runs WHERE id = ?", (number,))
-            return cursor.rowcount == 1
+            return load_run(_text(found[0])) if found is not None else None
 
         gone = await self.write(work)
-        if gone and found and self.offload is not None:
-            await self.offload.forget(found[0])
-        return gone
+        if gone is not None and self.offload is not None:
+            await self.offload.forget(gone)
+        return gone is not None
+
+    async def move(self, name: str, to: str, run: RunRow, *, archived: bool) -> None:
+        """Keep a run under another name, with ``run`` as its row, in the archive or in the live list."""
+
+        def work(cursor: Cursor) -> None:
+            number, _ = undriven(cursor, name, run.namespace, self.now())
+            cursor.execute(sql.FIND_RUN, (run.namespace, to))
+            if not number or cursor.fetchone() is not None:
+                raise StoreError(f"there is a run {to} already" if number else f"run {name} was deleted just now")
+            cursor.execute(sql.MOVE_RUN, (to, int(archived), int(not run.phase.completed), dump_run(run), number))
+            for kind in sql.OF_A_RUN:
+                cursor.execute(
+                    "UPDATE documents SET name = ? WHERE kind = ? AND namespace = ? AND name = ?", (to, kind, run.namespace, name)
+                )
+
+        await self.write(work)
 
     # --- orders and logs ------------------------------------------------------------------------------------------------------------
 

@@ -24,8 +24,10 @@ VERSION_1 = (
     """CREATE TABLE documents (
         kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (kind, namespace, name))""",
 )
+# Archived runs are kept under another name, so that their own can be given again.
+VERSION_2 = ("ALTER TABLE runs ADD COLUMN archived {big} NOT NULL DEFAULT 0",)
 # What brings a store from version n (its place here) to n + 1. Never change an entry that was released: add one.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2)
 
 # A node's key holds the number of its run above this many bits, and its place in the order of creation below.
 SEQ_BITS = 32
@@ -56,4 +58,7 @@ FIND_LOGS = (
     "SELECT logs.id, node, container, stream, at, text FROM logs JOIN runs ON runs.id = logs.run "
     "WHERE runs.namespace = ? AND runs.name = ? AND logs.id > ? AND (? = '' OR node = ?) ORDER BY logs.id LIMIT 10000"
 )
-FIND_RUNS = "SELECT record, driver, expires FROM runs WHERE record <> ''"
+FIND_RUNS = "SELECT record, driver, expires, archived FROM runs WHERE record <> '' AND archived = ?"
+MOVE_RUN = "UPDATE runs SET name = ?, archived = ?, open = ?, record = ? WHERE id = ?"
+# The kinds of documents that belong to one run and go with it.
+OF_A_RUN = ("RunTemplates", "RunSettings", "RunPods")

@@ -58,6 +58,30 @@ def test_fork_resubmit_retry_and_delete(hello: str) -> None:
     assert len(flowcore("list", "-o", "name").stdout.splitlines()) == 1
 
 
+def test_archive(hello: str) -> None:
+    """What is archived is out of the list, can be looked at, gives its name free, and comes back when it is retried."""
+    submitted_and_run(hello)
+    assert flowcore("archive", "hello").stdout == "hello archived: flowcore get --archived hello\n"
+    assert flowcore("list", "-o", "name").stdout == ""
+    assert flowcore("list", "--archived", "-o", "name").stdout == "hello\n"
+    assert flowcore("get", "hello").stderr == "flowcore: there is no run 'hello': it is in the archive: add --archived\n"
+    assert "greet" in flowcore("get", "--archived", "hello").stdout
+    assert flowcore("logs", "--archived", "@latest").exit_code == 0
+    submitted_and_run(hello)
+    assert flowcore("retry", "--archived", "hello", "--restart-successful", "--node-field-selector", "displayName=greet").exit_code == 2
+    assert flowcore("archive", "--completed").exit_code == 0
+    told = flowcore("get", "--archived", "hello").stderr
+    assert told.startswith("flowcore: 'hello' means 2 runs: default/hello (")
+    first, second = (item["metadata"]["uid"] for item in json.loads(flowcore("list", "--archived", "-o", "json").stdout)["items"])
+    retried = flowcore("retry", "--archived", first, "--restart-successful", "--node-field-selector", "displayName=greet")
+    assert retried.exit_code == 0, retried.stderr
+    assert flowcore("run", "--continue", "hello", "--backend", "fake").exit_code == 0
+    assert flowcore("resubmit", "--archived", second).stdout.startswith("hello-")
+    assert flowcore("delete", "--archived", "--completed", "--older-than", "7d").stdout == ""
+    assert flowcore("delete", "--archived", "--completed").stdout == "hello deleted\n"
+    assert "uid" in flowcore("get", "hello", "-o", "yaml").stdout
+
+
 def test_export_and_import(hello: str, tmp_path: Path) -> None:
     submitted_and_run(hello)
     (tmp_path / "saved.json").write_text(flowcore("get", "hello", "-o", "json").stdout)
@@ -102,6 +126,12 @@ def test_templates_and_schedules(tmp_path: Path) -> None:
         (["submit"], "name files to submit"),
         (["submit", "--from", "hello"], "--from workflowtemplate/NAME"),
         (["delete"], "name runs to delete"),
+        (["archive"], "name runs to archive"),
+        (["archive", "x", "--completed"], "not both"),
+        (["archive", "x", "--older-than", "1d"], "give it with --completed"),
+        (["archive", "--completed", "--older-than", "long"], "write a length of time such as"),
+        (["get", "--archived", "x"], "there is no run 'x' in the archive: flowcore list --archived shows"),
+        (["serve", "--archive-ttl", "1d"], "give --archive too"),
         (["fork", "nothing"], "there is no run 'nothing'"),
         (["node", "set", "x"], "nothing to set"),
         (["node", "set", "x", "--phase", "Done"], "a node's phase is one of"),

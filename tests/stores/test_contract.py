@@ -52,6 +52,35 @@ async def test_what_is_saved_is_loaded(store: SqlStore) -> None:
     assert await store.load("wf", "other") is None
 
 
+async def test_a_run_goes_into_the_archive_and_back(store: SqlStore) -> None:
+    """With its nodes, logs and documents, under a name of its own, so that the old one can be given again."""
+    claim = await store.claim("wf", "default")
+    ended = replace(RUN, phase=WorkflowPhase.SUCCEEDED)
+    await claim.save(ended, [node(1)], MANIFEST)
+    await claim.append_logs([Logged(NodeId("wf-1"), "main", "stdout", "text", NOW)])
+    await store.put_document("RunTemplates", "wf", "default", {"of": "this"})
+    with pytest.raises(StoreError, match="is driven by"):
+        await store.move("wf", "wf#0000-1", ended, archived=True)
+    await claim.give_back()
+    await store.move("wf", "wf#0000-1", ended, archived=True)
+    assert await store.load("wf", "default") is None
+    assert await store.runs() == []
+    (found,) = await store.runs(archived=True, prefix="0000")
+    assert (found.run, found.key, found.archived) == (ended, "wf#0000-1", True)
+    await store.replace(replace(RUN, uid="0000-2"), [], MANIFEST)
+    with pytest.raises(StoreError, match="there is a run wf already"):
+        await store.move(found.key, "wf", ended, archived=False)
+    assert (await store.load(found.key, "default")).nodes == (node(1),)
+    assert [line.logged.text for line in await store.logs(found.key, "default")] == ["text"]
+    assert await store.documents("RunTemplates", name=found.key) == [{"of": "this"}]
+    await store.delete("wf", "default")
+    await store.move(found.key, "wf", ended, archived=False)
+    assert [each.key for each in await store.runs()] == ["wf"]
+    assert await store.delete("wf", "default")
+    with pytest.raises(StoreError, match="deleted just now"):
+        await store.move("wf", "wf#0000-1", ended, archived=True)
+
+
 async def test_nobody_takes_a_run_from_a_living_driver(store: SqlStore) -> None:
     await store.claim("wf", "default")
     with pytest.raises(StoreError, match="run wf is driven by process"):
