@@ -41,9 +41,9 @@ docs: $(SITE_READY)  ## the site, in site/, without a warning
 	$(BIN)/python docs/makers
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs site
 
-nightly: $(READY)  ## the long look: 10,000 simulated workflows, and processes killed fifty times
+nightly: $(READY)  ## the long look: 10,000 simulated workflows, and processes killed fifty times over SQLite and over PostgreSQL
 	FLOWCORE_SEEDS=10000 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -q --timeout 14400 tests/simulation
-	FLOWCORE_KILLS=50 FLOWCORE_KILL_LEAVES=100 $(BIN)/python -m pytest -q --timeout 1800 tests/durable/test_sigkill.py
+	FLOWCORE_KILLS=50 FLOWCORE_KILL_LEAVES=100 $(BIN)/python -m pytest -q -rP --show-capture stdout --timeout 1800 tests/durable/test_sigkill.py
 
 bench: $(READY)  ## microseconds and bytes a node, beside bare asyncio
 	$(BIN)/python benchmarks/engine.py

@@ -35,7 +35,7 @@ spec:
         image: any
         command: [sh, -c, "echo {{inputs.parameters.item}} >> DONE"]
 """
-# For a long look: FLOWCORE_KILLS=50 FLOWCORE_KILL_LEAVES=100 FLOWCORE_KILL_STORE=postgresql://...
+# For a long look: FLOWCORE_KILLS=50 FLOWCORE_KILL_LEAVES=100; over PostgreSQL too where its programs are installed.
 KILLS = int(os.environ.get("FLOWCORE_KILLS", "3"))
 LEAVES = int(os.environ.get("FLOWCORE_KILL_LEAVES", "15"))
 
