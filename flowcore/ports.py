@@ -5,7 +5,7 @@ A third party's implementation is as good as ours: nothing here refers to one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,6 +47,35 @@ class ChangingCatalog(Catalog, Protocol):
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Have the method ``wake`` called in this event loop when a ConfigMap that was asked for has changed, while its object lives."""
+        ...
+
+
+class KeptDocuments(Protocol):
+    """Where documents that act by themselves (CronWorkflows) are kept for as long as their host has them."""
+
+    async def put(self, document: JsonObject) -> None:
+        """There is such a document, or it has changed."""
+        ...
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """It is there no more."""
+        ...
+
+    async def keep_only(self, present: Set[tuple[str, str]]) -> None:
+        """These (namespace and name) are all that are there."""
+        ...
+
+    async def documents(self) -> Sequence[JsonObject]:
+        """Those that are kept, with what became of them in their ``status``."""
+        ...
+
+
+@runtime_checkable
+class FollowedCatalog(Catalog, Protocol):
+    """A catalog of a host that has documents which act by themselves: CronWorkflows, as a cluster has."""
+
+    async def follow(self, kept: KeptDocuments) -> None:
+        """Keep ``kept`` as the host is, until cancelled."""
         ...
 
 
@@ -307,6 +336,7 @@ __all__ = [
     "CheckingExecutor",
     "Clock",
     "Executor",
+    "FollowedCatalog",
     "ForeseeingExecutor",
     "Foreseen",
     "ForeseenResume",
@@ -314,6 +344,7 @@ __all__ = [
     "HeldCatalog",
     "HostExecutor",
     "Invocation",
+    "KeptDocuments",
     "LockAnswer",
     "Locks",
     "Logged",

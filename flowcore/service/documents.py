@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flowcore.catalogs import MemoryCatalog
 from flowcore.durable import RunStore
 from flowcore.jsontypes import JsonObject, object_of, text_of
-from flowcore.ports import Catalog, ChangingCatalog
+from flowcore.ports import Catalog, ChangingCatalog, FollowedCatalog, KeptDocuments
 
 SHARED_KINDS = ("WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow", "WorkflowEventBinding", "ConfigMap", "Secret")
 _CLUSTER = "ClusterWorkflowTemplate"
@@ -37,6 +37,11 @@ class StoreCatalog:
         """Have ``wake`` called when something of ``base`` that was asked for has changed, where it can tell."""
         if isinstance(self._base, ChangingCatalog):
             self._base.on_change(wake)
+
+    async def follow(self, kept: KeptDocuments) -> None:
+        """Keep ``kept`` as the host of ``base`` is, until cancelled; returns at once where there is none."""
+        if isinstance(self._base, FollowedCatalog):
+            await self._base.follow(kept)
 
 
 async def put_shared(store: RunStore, document: JsonObject, namespace: str) -> str:

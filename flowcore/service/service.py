@@ -31,6 +31,7 @@ from flowcore.secrecy import opened_run
 from flowcore.selection import find_run
 from flowcore.service.events import submissions
 from flowcore.service.expiry import Expiry
+from flowcore.service.host_documents import HostDocuments
 from flowcore.service.routing import ChosenExecutors
 from flowcore.service.runs import Runs
 from flowcore.service.schedules import Schedules
@@ -129,6 +130,7 @@ class Service(Runs):
             tasks.start_soon(self._look_around)
             tasks.start_soon(self.schedules.run)
             tasks.start_soon(self.expiry.run)
+            tasks.start_soon(HostDocuments(self).run)
             try:
                 yield
             finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 import weakref
@@ -19,23 +20,24 @@ from typing import TypeAlias
 
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
-from flowcore.ports import Catalog
+from flowcore.ports import Catalog, KeptDocuments
 from flowcore_backends.kubernetes.api import Api, ApiError, query_of
 from flowcore_backends.kubernetes.api_thread import ApiThread
+from flowcore_backends.kubernetes.documents import ARGO, ClusterDocuments
 from flowcore_backends.kubernetes.options import KubernetesOptions
 
 _log = logging.getLogger("flowcore.kubernetes")
 
-_ARGO = "apis/argoproj.io/v1alpha1"
 _KINDS: dict[str, tuple[str, str, bool]] = {
-    "WorkflowTemplate": (_ARGO, "workflowtemplates", True),
-    "ClusterWorkflowTemplate": (_ARGO, "clusterworkflowtemplates", False),
-    "CronWorkflow": (_ARGO, "cronworkflows", True),
+    "WorkflowTemplate": (ARGO, "workflowtemplates", True),
+    "ClusterWorkflowTemplate": (ARGO, "clusterworkflowtemplates", False),
+    "CronWorkflow": (ARGO, "cronworkflows", True),
     "ConfigMap": ("api/v1", "configmaps", True),
     "Secret": ("api/v1", "secrets", True),
 }
 _PAGE = 500
 _LEAST_PAUSE = 0.05  # seconds between two looks for changes
+_WATCHED = math.inf  # the time of what is told of as it changes
 _Key: TypeAlias = tuple[str, str, str]
 
 
@@ -101,6 +103,19 @@ class ClusterCatalog:
         if not self._watches:
             self._watches = True
             self._connected().begin(self._look_for_changes)
+
+    async def follow(self, kept: KeptDocuments) -> None:
+        """Keep the cluster's CronWorkflows in ``kept`` while this lasts, and know its templates without asking. Until cancelled; needs asyncio."""
+        try:
+            async with Api(self._options) as api:
+                await ClusterDocuments(api, self._options, kept, self._told).run()
+        finally:
+            for key, known in list(self._known.items()):
+                if known.at == _WATCHED:
+                    self._known[key] = replace(known, at=time.monotonic())
+
+    def _told(self, kind: str, namespace: str, name: str, manifest: JsonObject | None) -> None:
+        self._known[(kind, namespace, name)] = _Known(manifest, _WATCHED if manifest is not None else time.monotonic())
 
     def all(self, kind: str, namespace: str | None = None) -> list[JsonObject]:
         """All objects of a kind in a namespace, by name. Raises ExecutorError, also where the right to list them is missing."""

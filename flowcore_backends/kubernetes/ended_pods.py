@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.language.quantities import parse_duration
-from flowcore.language.selectors import matches
+from flowcore.language.selectors import label_selector
 from flowcore.nodes import Phase
 from flowcore.ports import RunContext
 from flowcore_backends.kubernetes.api import MERGE_PATCH, Api, ApiError, labels_of, pods_path, query_of
@@ -60,9 +60,8 @@ class EndedPods:
     def _selected(self, metadata: JsonObject) -> bool:
         """Whether ``podGC`` is about this pod."""
         selector = object_of(object_of(self._context.spec, "podGC"), "labelSelector")
-        wanted = {key: str(value) for key, value in object_of(selector, "matchLabels").items()}
         labels = {key: str(value) for key, value in object_of(metadata, "labels").items()}
-        return all(matches(f"{key}={value}", labels) for key, value in wanted.items())
+        return label_selector(selector).matches(labels)
 
     # --- one pod --------------------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, TypedDict
 from flowcore.jsontypes import JsonObject
 
 Logs: TypeAlias = Literal["follow", "end", "none"]
+Crons: TypeAlias = Literal["instance", "all", "none"]
 
 
 def _holder_resources() -> JsonObject:
@@ -46,6 +47,8 @@ class KubernetesOptions:
     - ``write_back``: make a Workflow object that stands for the run and owns its pods instead (or take ``workflow_owner``), and write the run's
       status into it, for the ``argo`` command and its UI; at most every ``write_back_every``. Needs Argo's definition of Workflows.
     - ``config_map_caches``: keep memoized outputs in ConfigMaps, as Argo does; else they are kept where runs are recorded.
+    - ``cron_workflows``: which CronWorkflows of the cluster a service runs: those that carry the label of ``instance`` (as with Argo's controllers),
+      ``all`` (where no controller of Argo's runs them too), or ``none``.
     - ``labels``, ``annotations``: for every object made.
     - ``poll``: how often the object of a ``resource`` template is looked at.
     """
@@ -80,6 +83,7 @@ class KubernetesOptions:
     write_back: bool = False
     write_back_every: timedelta = timedelta(seconds=2)
     config_map_caches: bool = True
+    cron_workflows: Crons = "instance"
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     poll: timedelta = timedelta(seconds=5)
@@ -118,6 +122,7 @@ class KubernetesChoices(TypedDict, total=False):
     write_back: bool
     write_back_every: timedelta
     config_map_caches: bool
+    cron_workflows: Crons
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     poll: timedelta

@@ -78,7 +78,7 @@ class TestCredentials:
 async def test_an_api_that_is_away_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pods that run, pods that are waited for, and pods that are to be made: the same requests again until somebody answers."""
     monkeypatch.setattr("flowcore_backends.kubernetes.api._LONGEST_PAUSE", 0.02)
-    monkeypatch.setattr("flowcore_backends.kubernetes.watch._LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr("flowcore_backends.kubernetes.list_watch._LONGEST_PAUSE", 0.02)
     async with scene(tmp_path, life=ends(after=0.2)) as it:
         running = [it.begin(invocation("lasts", pod_name=f"a{n}")) for n in range(5)]
         await until(lambda: len(it.names("pods")) == 5 and it.kube.open_watches)

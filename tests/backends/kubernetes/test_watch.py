@@ -15,9 +15,10 @@ from flowcore.jsontypes import JsonObject, object_of
 pytest.importorskip("kubernetes_asyncio")
 
 from flowcore_backends.kubernetes.api import Api, ApiError, pods_path, query_of
+from flowcore_backends.kubernetes.list_watch import lines
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.kubernetes.testing import FakeKube, Fault, ends, runs_for_ever
-from flowcore_backends.kubernetes.watch import PodWatch, lines
+from flowcore_backends.kubernetes.watch import PodWatch
 
 POD: JsonObject = {"spec": {"containers": [{"name": "main", "image": "i"}]}}
 
