@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flowcore.errors import ExpressionError, LimitExceeded
+from flowcore.jsontypes import JsonObject, object_of, objects_of, strings_of, text_of
 
 MAX_TEXT = 64 * 1024
 
@@ -98,6 +99,20 @@ def parse_selector(text: str) -> Selector:
 def matches(text: str, labels: Mapping[str, str]) -> bool:
     """Whether the labels fulfil the selector text."""
     return parse_selector(text).matches(labels)
+
+
+_WRITTEN_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+
+
+def label_selector(document: JsonObject) -> Selector:
+    """The selector that Kubernetes' objects write as ``matchLabels`` and ``matchExpressions``. Raises ExpressionError for an unknown operator."""
+    found = [Requirement(key, "=", (str(value),)) for key, value in object_of(document, "matchLabels").items()]
+    for expression in objects_of(document, "matchExpressions"):
+        operator = _WRITTEN_OPERATORS.get(text_of(expression, "operator"))
+        if operator is None:
+            raise ExpressionError(f'"{text_of(expression, "operator")}" is not a valid label selector operator', stage="compile")
+        found.append(Requirement(text_of(expression, "key"), operator, tuple(strings_of(expression, "values"))))
+    return Selector(tuple(found))
 
 
 def canonical(text: str) -> str:

@@ -23,6 +23,7 @@ from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ArtifactError, ExecutorError, FlowError, Problem, TransientExecutorError
 from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore.language.quantities import parse_duration
+from flowcore.language.selectors import label_selector
 from flowcore.nodes import Phase, WorkflowPhase
 from flowcore.ports import Catalog, Reporter, RunContext
 from flowcore_backends.data import DataExecutor
@@ -295,7 +296,7 @@ def _selected(invocation: Invocation, context: RunContext) -> bool:
     selector = object_of(object_of(context.spec, "podGC"), "labelSelector")
     shared, own = object_of(context.spec, "podMetadata"), object_of(invocation.body, "metadata")
     labels_of_pod = {key: str(value) for key, value in {**object_of(shared, "labels"), **object_of(own, "labels")}.items()}
-    return all(labels_of_pod.get(key) == str(value) for key, value in object_of(selector, "matchLabels").items())
+    return label_selector(selector).matches(labels_of_pod)
 
 
 def _delay(context: RunContext) -> timedelta:

@@ -7,9 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowcore.errors import ExpressionError, LimitExceeded
-from flowcore.language.selectors import canonical, matches, parse_selector
+from flowcore.jsontypes import JsonObject
+from flowcore.language.selectors import canonical, label_selector, matches, parse_selector
 
 LABELS = {"app": "web", "tier": "front", "size": "10", "empty": ""}
+
+
+@pytest.mark.parametrize(
+    "document, expected",
+    [
+        ({}, True),
+        ({"matchLabels": {"app": "web", "size": 10}}, True),
+        ({"matchLabels": {"app": "web", "tier": "back"}}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["api", "web"]}]}, True),
+        ({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["front"]}]}, False),
+        ({"matchExpressions": [{"key": "empty", "operator": "Exists"}, {"key": "other", "operator": "DoesNotExist"}]}, True),
+    ],
+)
+def test_selectors_of_documents(document: JsonObject, expected: bool) -> None:
+    assert label_selector(document).matches(LABELS) is expected
+
+
+def test_an_operator_that_documents_do_not_have() -> None:
+    with pytest.raises(ExpressionError, match='"Near" is not a valid label selector operator'):
+        label_selector({"matchExpressions": [{"key": "a", "operator": "Near"}]})
 
 
 @pytest.mark.parametrize(
