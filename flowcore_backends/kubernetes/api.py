@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from anyio import CancelScope
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay
 
 from flowcore.errors import ExecutorError, TransientExecutorError
@@ -90,7 +91,8 @@ class Api:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._close()
+        with CancelScope(shield=True):  # also where the work was cancelled
+            await self._close()
 
     async def _open(self) -> None:
         options = self._options
