@@ -6,12 +6,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
 
+from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Node, NodeId, RunRow
 from flowcore.plan.plan import Plan
 from flowcore.ports import Logged
@@ -56,6 +57,15 @@ class Observer(Protocol):
 
     def watch(self, run: Observed) -> Tell:
         """A run begins or is driven on; what is returned is told of every change from now on, with sensitive values masked."""
+        ...
+
+
+@runtime_checkable
+class ConditionObserver(Observer, Protocol):
+    """An observer whose findings belong to the status of the run."""
+
+    def found(self, run: RunRow) -> Sequence[JsonObject]:
+        """Conditions (type, status, message) that have come up in a run since this was asked last."""
         ...
 
 
@@ -199,4 +209,4 @@ class Audience:
             box.put(change)
 
 
-__all__ = ["Audience", "Change", "Mailbox", "NodeChanged", "Observed", "Observer", "RunChanged", "Tell"]
+__all__ = ["Audience", "Change", "ConditionObserver", "Mailbox", "NodeChanged", "Observed", "Observer", "RunChanged", "Tell"]

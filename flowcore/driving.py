@@ -27,6 +27,7 @@ from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
 from flowcore.memory import MemoryCache, MemoryStore
 from flowcore.nodes import NodeId
+from flowcore.observing.conditions import observers_of, with_findings
 from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.plan.repository import repository_of
 from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor, ForgettingExecutor, Locks, RunContext, Store, StoredRun
@@ -113,6 +114,7 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
     mask = _mask_for(engine, given)
     recorder: Store | None = claim or store
     keeper = Keeper(lasting, claim, kept, row, mask) if lasting is not None and claim is not None else None
+    observers = given.observers if recorder is None else observers_of(engine.plan, given.observers, given.clock)
     scratch = _scratch(given) if lasting is None else None
     base = scratch or state_folder() / "runs" / row.uid
     locks = given.locks or MemoryLocks(given.catalog, journal=lasting)
@@ -127,13 +129,13 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
     )
     world = World(
         executor=given.executor,
-        store=MemoryStore() if recorder is None else SealedStore(recorder, mask, Vault(row)),
+        store=with_findings(MemoryStore() if recorder is None else SealedStore(recorder, mask, Vault(row)), observers),
         clock=given.clock,
         locks=locks,
         cache=SealedCache(given.cache or lasting or MemoryCache(), mask),
         context=context,
         mask=mask,
-        observers=given.observers,
+        observers=observers,
         closed=given.closed,
         alone=given.locks is None,
         keep_log=keeper.keep_log if keeper is not None else None,

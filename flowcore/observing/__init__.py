@@ -1,6 +1,6 @@
 """Looking at runs while they go on: Prometheus metrics, OpenTelemetry spans and structured logs, each an observer of runs.
 
-``open_run``, ``open_resumed`` and ``Service`` take observers; nothing here is loaded for runs that have none.
+``open_run``, ``open_resumed`` and ``Service`` take observers; what they find of a run's metrics stands in its status.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ with ``realtime`` follows a duration from the beginning. What cannot be worked o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from flowcore.language.scope import Scope, Value
 from flowcore.language.tags import Strictness, pure_reference, substitute
 from flowcore.language.when import evaluate_when
 from flowcore.nodes import Node, RunRow
-from flowcore.observing.exposition import Kind, Registry
+from flowcore.observing.exposition import Family, Kind, Registry
 from flowcore.plan.scopes import global_parameters, global_variables
 from flowcore.plan.templates import Entry, Holder
 
@@ -54,51 +55,70 @@ def entry_of(run: Observed, node: Node) -> Entry | None:
 
 def emit(registry: Registry, metric: JsonObject, moment: Moment, *, realtime: bool) -> None:
     """Emit one metric; ``realtime`` at the beginning, when only those that follow a duration are. Raises FlowError for what cannot be worked out."""
-    gauge = object_of(metric, "gauge")
-    follows = gauge.get("realtime") is True
+    follows = object_of(metric, "gauge").get("realtime") is True
     if realtime and not follows:
         return
     name = text_of(metric, "name")
     if not text_of(metric, "help"):
         raise UsageError(f"metric '{name}' must contain a help string under 'help: ' field")
-    plain: JsonObject = {key: value for key, value in metric.items() if key not in _KINDS}
-    filled = substitute(plain, moment.scope, strict=Strictness.ALL)
-    if not evaluate_when(text_of(filled, "when")):
-        return
     kind = next((kind for kind in _KINDS if metric.get(kind) is not None), None)
-    if kind is None:
-        raise UsageError(f"metric '{name}' is neither a gauge nor a counter nor a histogram")
-    declared = object_of(metric, kind)
-    bounds = [float(bound) for bound in _listed(declared.get("buckets")) if isinstance(bound, int | float | str)]
-    family = registry.family(PREFIX + text_of(filled, "name"), text_of(filled, "help"), kind, bounds)
+    plain: JsonObject = {key: value for key, value in metric.items() if key not in _KINDS}
+    declared = object_of(metric, kind or "")
+    with _told(f"unable to substitute parameters for metric '{name}'"):
+        filled = substitute(plain, moment.scope, strict=Strictness.ALL)
+        value = "" if follows else substitute(text_of(declared, "value"), moment.scope, strict=Strictness.ALL)
+    with _told(f"unable to compute 'when' clause for metric '{name}'"):
+        if not evaluate_when(text_of(filled, "when")):
+            return
+    followed = _followed(text_of(declared, "value"), moment) if follows else None
+    with _told(f"could not construct metric '{name}'"):
+        if kind is None:
+            raise UsageError("it is neither a gauge nor a counter nor a histogram")
+        bounds = [float(bound) for bound in _listed(declared.get("buckets")) if isinstance(bound, int | float | str)]
+        family = registry.family(PREFIX + text_of(filled, "name"), text_of(filled, "help"), kind, bounds)
+        _record(family, filled, declared, followed or value)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say of an error what could not be done, as Argo says it."""
+    try:
+        yield
+    except FlowError as error:
+        raise UsageError(f"{what}: {error}") from error
+
+
+def _record(family: Family, filled: JsonObject, declared: JsonObject, value: Callable[[], float] | str) -> None:
     labels = {text_of(label, "key"): text_of(label, "value") for label in objects_of(filled, "labels")}
-    if follows:
-        family.labelled(labels).function = _followed(text_of(gauge, "value"), moment)
+    if not isinstance(value, str):
+        family.labelled(labels).function = value
         return
-    value = _number(name, substitute(text_of(declared, "value"), moment.scope, strict=Strictness.ALL))
-    if kind == "histogram":
-        family.observe(labels, value)
+    number = _number(value)
+    if family.kind == "histogram":
+        family.observe(labels, number)
         return
     series = family.labelled(labels)
-    sign = 1.0 if kind == "counter" else _SIGNS.get(text_of(gauge, "operation"))
-    series.value = value if sign is None else series.value + sign * value
+    sign = 1.0 if family.kind == "counter" else _SIGNS.get(text_of(declared, "operation"))
+    series.value = number if sign is None else series.value + sign * number
 
 
 def _followed(text: str, moment: Moment) -> Callable[[], float]:
     reference = (pure_reference(text) or "").strip()
+    if not reference:
+        raise UsageError("real time metrics can only be used with metric variables")
     function = moment.durations.get(reference)
     if function is None:
-        raise UsageError(f"'{reference or text}' is not available as a real time metric; {' and '.join(moment.durations)} are")
+        raise UsageError(f"'{reference}' is not available as a real time metric; {' and '.join(moment.durations)} are")
     return function
 
 
-def _number(name: str, text: str) -> float:
+def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise UsageError(f"the value of metric '{name}' is no number: {text[:60]!r}") from None
+        raise UsageError(f"its value is no number: {text[:60]!r}") from None
     if math.isnan(value):
-        raise UsageError(f"the value of metric '{name}' is no number")
+        raise UsageError("its value is no number")
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from flowcore.audience import Change, NodeChanged, Observed, RunChanged, Tell
@@ -17,6 +17,7 @@ from flowcore.ports import Clock, Logged
 
 _WITHOUT_TEMPLATE = frozenset({NodeType.CONTAINER, NodeType.STEP_GROUP, NodeType.TASK_GROUP})
 _SECONDS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+_MOST_PROBLEMS = 100  # that are told of one run
 _log = logging.getLogger("flowcore.metrics")
 
 
@@ -29,6 +30,7 @@ class Metrics:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or RealClock()
         self._registry = registry = Registry()
+        self._problems: dict[tuple[str, str], list[str]] = {}
         self._driven = registry.family("flowcore_runs", "Runs that are driven here now.", "gauge").labelled({})
         self._runs = registry.family("flowcore_runs_ended_total", "Runs that have ended, by phase.", "counter")
         self._run_seconds = registry.family("flowcore_run_duration_seconds", "How long runs took, by phase.", "histogram", _SECONDS)
@@ -45,6 +47,11 @@ class Metrics:
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Add a number that is asked for whenever metrics are read."""
         self._registry.family(name, help_text, "gauge").labelled({}).function = value
+
+    def found(self, run: RunRow) -> Sequence[JsonObject]:
+        """The condition MetricsError, if declared metrics of a run could not be worked out since this was asked last."""
+        problems = self._problems.pop((run.namespace, run.name), None)
+        return [{"type": "MetricsError", "status": "True", "message": problem} for problem in problems or ()]
 
     def watch(self, run: Observed) -> Tell:
         """Count what happens to a run from now on."""
@@ -87,13 +94,19 @@ class Metrics:
         """A node printed something."""
         self._lines.labelled({}).value += 1
 
-    def declared(self, metric: JsonObject, moment: Moment, run: str, *, realtime: bool) -> None:
-        """Emit a declared metric; one that cannot be worked out is told."""
+    def declared(self, metric: JsonObject, moment: Moment, *, realtime: bool) -> str:
+        """Emit a declared metric; why it cannot be worked out, if it cannot."""
         try:
             emit(self._registry, metric, moment, realtime=realtime)
         except FlowError as error:
             self._errors.labelled({}).value += 1
-            _log.warning("run %s: %s", run, error, extra={"workflow": run})
+            return str(error)
+        return ""
+
+    def tell_problem(self, problem: str, run: RunRow) -> None:
+        """Something of a run's declared metrics cannot be worked out."""
+        self._problems.setdefault((run.namespace, run.name), []).append(problem)
+        _log.warning("run %s: %s", run.name, problem, extra={"workflow": run.name})
 
 
 class _Watched:
@@ -105,6 +118,7 @@ class _Watched:
         self._open: dict[NodeId, Node] = {}
         self._attempts: dict[NodeId, list[Node]] = {}
         self._root: Node | None = None
+        self._problems: set[str] = set()
         self._begun = False
         self._ended = run.row.phase.completed
         metrics.driven(0 if self._ended else 1)
@@ -131,10 +145,17 @@ class _Watched:
             self._metrics.run_ended(row)
             self._emit_own(realtime=False)
 
+    def _declared(self, metric: JsonObject, moment: Moment, *, realtime: bool) -> None:
+        """Emit a metric; what is wrong with it is told once, however many nodes it is wrong for."""
+        problem = self._metrics.declared(metric, moment, realtime=realtime)
+        if problem and problem not in self._problems and len(self._problems) < _MOST_PROBLEMS:
+            self._problems.add(problem)
+            self._metrics.tell_problem(problem, self._row)
+
     def _emit_own(self, *, realtime: bool) -> None:
         for metric in metrics_of(self._run.plan.spec):
             moment = run_moment(self._run, self._row, self._metrics.now, self._root)
-            self._metrics.declared(metric, moment, self._row.name, realtime=realtime)
+            self._declared(metric, moment, realtime=realtime)
 
     def _node(self, change: NodeChanged) -> None:
         node, previous = change.node, change.previous
@@ -179,7 +200,7 @@ class _Watched:
             node = changed(node, outputs=attempts[-1].outputs)
         for metric in metrics_of(entry.json):
             moment = node_moment(self._run, self._row, node, len(attempts), self._metrics.now)
-            self._metrics.declared(metric, moment, self._row.name, realtime=realtime)
+            self._declared(metric, moment, realtime=realtime)
 
 
 __all__ = ["Metrics"]
