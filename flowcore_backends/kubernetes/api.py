@@ -8,12 +8,12 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from flowcore.errors import ExecutorError, TransientExecutorError
 from flowcore.jsontypes import Json, JsonObject, object_of, text_of
@@ -172,9 +172,7 @@ class Api:
         if seconds <= 0:
             raise first
         await asyncio.sleep(_seconds_after(first, 1))
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(passes), wait=_pause, stop=stop_after_delay(seconds), reraise=True, sleep=asyncio.sleep
-        )
+        retrying = AsyncRetrying(retry=retry_if_exception(passes), wait=_pause, stop=stop_after(seconds), reraise=True, sleep=asyncio.sleep)
         async for attempt in retrying:
             with attempt:
                 return await self._request(method, path, query, data, content_type)
@@ -260,6 +258,13 @@ def passes(error: BaseException) -> bool:
     if isinstance(error, ApiError):
         return error.passes
     return isinstance(error, ClientError | OSError | TimeoutError) and not isinstance(error, ExecutorError)
+
+
+def stop_after(seconds: float) -> Callable[[RetryCallState], bool]:
+    """What tells ``tenacity`` to give up so long from now, by the clock of the event loop."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    return lambda state: clock() >= end
 
 
 def _pause(state: RetryCallState) -> float:

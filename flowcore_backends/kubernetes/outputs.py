@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from flowcore.artifacts import archive, locations, staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ArtifactError, ExecutorError, TransientExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import RunContext
-from flowcore_backends.kubernetes.api import Api, ApiError, passes
+from flowcore_backends.kubernetes.api import Api, ApiError, passes, stop_after
 from flowcore_backends.kubernetes.capture import HOLDER, LOADER, ROOT, Layout
 from flowcore_backends.kubernetes.execs import ExecEnd, execute, may_not
 
@@ -87,7 +87,7 @@ async def _patiently(once: Callable[[], Awaitable[ExecEnd]]) -> ExecEnd:
     retrying = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, TransientExecutorError) or passes(error)),
         wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_PAUSE),
-        stop=stop_after_delay(_SECONDS_FOR_EXEC),
+        stop=stop_after(_SECONDS_FOR_EXEC),
         reraise=True,
     )
     async for attempt in retrying:

@@ -152,7 +152,7 @@ async def test_stopped_while_it_waits_for_a_place(engine: str, tmp_path: Path) -
             tasks.start_soon(play.run, first)
             await until(lambda: play.started(first))
             tasks.start_soon(play.run, second)
-            await anyio.sleep(0.2)
+            await anyio.wait_all_tasks_blocked()
             await play.executor.stop(second, timedelta(0))
             await until(lambda: second.node in play.outcomes)
             await play.executor.stop(first, timedelta(0))

@@ -177,10 +177,12 @@ async def test_liveness_and_hooks(engine: str, tmp_path: Path) -> None:
         dead = await play.sh("sleep 300", container={"livenessProbe": probe})
         assert (dead.phase, dead.exit_code) == (Phase.FAILED, 143)
         hooks = {"postStart": {"exec": {"command": ["touch", "/begun"]}}, "preStop": {"exec": {"command": ["touch", "/asked"]}}}
-        asked = play.shell("trap 'ls /begun /asked; exit 0' TERM; while :; do sleep 0.05; done", container={"lifecycle": hooks})
+        asked = play.shell(
+            "trap 'ls /begun /asked; exit 0' TERM; until test -e /begun; do sleep 0.05; done; echo up; while :; do sleep 0.05; done",
+            container={"lifecycle": hooks},
+        )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play.run, asked)
-            await until(lambda: play.started(asked))
-            await anyio.sleep(0.5)
+            await until(lambda: "up" in play.printed())
             await play.executor.stop(asked, timedelta(seconds=10))
-        assert play.outcomes[asked.node].result == "/asked\n/begun"
+        assert play.outcomes[asked.node].result == "up\n/asked\n/begun"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flowcore.errors import ExecutorError
-from flowcore.jsontypes import JsonObject, object_of
+from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.nodes import Phase
 from flowcore.ports import Invocation, Outcome, Progressed, Ready, Started
 from tests.backends.contract import ExecutorContract, Play, invocation, run_context
@@ -22,6 +22,7 @@ pytest.importorskip("kubernetes_asyncio")
 
 from flowcore_backends.kubernetes import KubernetesExecutor
 from flowcore_backends.kubernetes.testing import FakeKube, Fault, Life, ends, local_processes, never_scheduled, runs_for_ever
+from flowcore_backends.kubernetes.testing.lives import FakePod, running
 
 needs_busybox = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox on this machine")
 
@@ -45,15 +46,29 @@ class Scene(Play):
 
 
 @asynccontextmanager
-async def scene(folder: Path, *, life: Life | None = None, spec: JsonObject | None = None, **options: Any) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, *, life: Life | None = None, spec: JsonObject | None = None, seconds: float = 30, **options: Any
+) -> AsyncIterator[Scene]:
+    """A cluster and an executor; ``seconds`` bound the whole test."""
     async with FakeKube(default=life or local_processes(folder / "pods")) as kube:
         executor = KubernetesExecutor(api_server=kube.url, **options)
         context = run_context(folder, spec=spec or {})
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(seconds):
             try:
                 yield Scene(kube, executor, context)
             finally:
                 await executor.close(context)
+
+
+def held(go: asyncio.Event, code: int = 0) -> Life:
+    """A pod's life that runs until ``go`` is set, and then ends."""
+
+    async def life(pod: FakePod) -> None:
+        pod.show("Running", {text_of(one, "name"): running() for one in objects_of(pod.spec, "containers")})
+        await go.wait()
+        await ends(code)(pod)
+
+    return life
 
 
 async def until(condition: Any) -> None:
@@ -225,7 +240,8 @@ class TestLife:
             assert (ended.phase, ended.message) == (Phase.FAILED, "main: Error (exit code 137)")
 
     async def test_a_second_process_adopts_the_pod(self, tmp_path: Path) -> None:
-        async with scene(tmp_path, life=ends(0, after=0.5)) as it:
+        go = asyncio.Event()
+        async with scene(tmp_path, life=held(go)) as it:
             asked = invocation("lasts")
             task = it.begin(asked)
             await until(lambda: it.started(asked))
@@ -233,7 +249,10 @@ class TestLife:
             with suppress(asyncio.CancelledError):
                 await task
             other = Scene(it.kube, KubernetesExecutor(api_server=it.kube.url), it.context)
-            ended = await other.run(asked)
+            task = other.begin(asked)
+            await until(lambda: other.started(asked))
+            go.set()
+            ended = await task
             await other.executor.close(other.context)
             assert ended.phase is Phase.SUCCEEDED
             assert len(it.names("pods")) == 1
@@ -279,12 +298,14 @@ class TestLife:
 
     @pytest.mark.parametrize("break_", ["drop_connections", "restart"])
     async def test_an_api_that_goes_away_costs_only_time(self, tmp_path: Path, break_: str) -> None:
-        async with scene(tmp_path, life=ends(0, after=0.3)) as it:
+        go = asyncio.Event()
+        async with scene(tmp_path, life=held(go)) as it:
             asked = invocation("lasts")
             task = it.begin(asked)
             await until(lambda: it.started(asked))
             it.kube.faults.append(Fault("GET .*watch", times=3, drop=True))
             getattr(it.kube, break_)()
+            go.set()
             assert (await task).phase is Phase.SUCCEEDED
 
     async def test_daemons_are_ready_when_all_containers_are(self, tmp_path: Path) -> None:
@@ -361,7 +382,11 @@ class TestRunObjects:
 
 
 async def test_many_pods_share_one_watch(tmp_path: Path) -> None:
-    async with scene(tmp_path, life=ends(0, after=0.3), logs="none", requests_per_second=5000.0, owner=False) as it:
-        ended = await asyncio.gather(*(it.run(invocation("succeeds")) for _ in range(150)))
+    go = asyncio.Event()
+    async with scene(tmp_path, life=held(go), logs="none", requests_per_second=5000.0, owner=False) as it:
+        tasks = [it.begin(invocation("succeeds")) for _ in range(150)]
+        await until(lambda: len(it.reported(Started)) == len(tasks))
+        go.set()
+        ended = await asyncio.gather(*tasks)
         assert {each.phase for each in ended} == {Phase.SUCCEEDED}
         assert it.kube.most_watches == 1

@@ -18,7 +18,8 @@ from flowcore.jsontypes import JsonObject, object_of
 from flowcore.nodes import Phase, WorkflowPhase
 from flowcore.ports import Progressed
 from tests.backends.contract import invocation, run_context
-from tests.backends.kubernetes.test_executor import Scene, scene, until
+from tests.backends.jumping_loop import run_jumping
+from tests.backends.kubernetes.test_executor import Scene, held, scene, until
 
 pytest.importorskip("kubernetes_asyncio")
 
@@ -28,6 +29,7 @@ from flowcore_backends.kubernetes.testing.lives import FakePod
 
 needs_busybox = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox on this machine")
 ROOT = Path(__file__).parents[3]
+LONGEST_PAUSE = 10  # seconds between two attempts
 COMPLETED = "workflows.argoproj.io/completed"
 
 
@@ -51,7 +53,8 @@ def write_kubeconfig(file: Path, url: str, token: str) -> Path:
 class TestCredentials:
     async def test_those_that_have_ended_are_read_anew(self, tmp_path: Path) -> None:
         """By requests and by the watch."""
-        async with FakeKube(default=ends(after=0.2)) as kube, asyncio.timeout(10):
+        go = asyncio.Event()
+        async with FakeKube(default=held(go)) as kube, asyncio.timeout(30):
             kube.token = "first"
             file = write_kubeconfig(tmp_path / "config", kube.url, "first")
             context = run_context(tmp_path)
@@ -61,6 +64,7 @@ class TestCredentials:
             kube.token = "second"
             write_kubeconfig(file, kube.url, "second")
             kube.drop_connections()
+            go.set()
             assert (await task).phase is Phase.SUCCEEDED
             assert (await it.run(invocation("succeeds"))).phase is Phase.SUCCEEDED
             await it.executor.close(context)
@@ -75,29 +79,61 @@ class TestCredentials:
             await executor.close(it.context)
 
 
-async def test_an_api_that_is_away_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pods that run, pods that are waited for, and pods that are to be made: the same requests again until somebody answers."""
-    monkeypatch.setattr("flowcore_backends.kubernetes.api._LONGEST_PAUSE", 0.02)
-    monkeypatch.setattr("flowcore_backends.kubernetes.list_watch._LONGEST_PAUSE", 0.02)
-    async with scene(tmp_path, life=ends(after=0.2)) as it:
-        running = [it.begin(invocation("lasts", pod_name=f"a{n}")) for n in range(5)]
-        await until(lambda: len(it.names("pods")) == 5 and it.kube.open_watches)
-        it.kube.go_away()
-        waiting = [it.begin(invocation("lasts", pod_name=f"b{n}")) for n in range(5)]
-        refused = len(it.kube.requests)
-        await asyncio.sleep(0.5)  # by then the five have ended, and hundreds of requests were broken
-        assert len(it.kube.requests) == refused
-        it.kube.away = False
-        assert {each.phase for each in await asyncio.gather(*running, *waiting)} == {Phase.SUCCEEDED}
-        assert len(it.names("pods")) == 10
+class TestAway:
+    """By a clock that jumps over waiting: all pauses and limits have their true lengths."""
 
+    def test_an_api_that_is_away_for_30_seconds_costs_nothing_but_time(self, tmp_path: Path) -> None:
+        """Pods that run, pods that are waited for, pods that are to be made, and objects that are looked at."""
+        manifest = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}}
+        job: JsonObject = {"resource": {"action": "create", "manifest": json.dumps(manifest), "successCondition": "status.succeeded == 1"}}
 
-async def test_an_api_that_stays_away_ends_the_node_when_patience_does(tmp_path: Path) -> None:
-    async with scene(tmp_path, patience=timedelta(0), owner=False) as it:
-        it.kube.go_away()
-        with pytest.raises(ExecutorError, match="the Kubernetes API did not answer POST"):
-            await it.run(invocation("succeeds"))
-        it.kube.away = False
+        async def test() -> None:
+            clock = asyncio.get_running_loop().time
+            async with scene(tmp_path, life=ends(after=10), seconds=600) as it:
+                running = [it.begin(invocation("lasts", pod_name=f"a{n}")) for n in range(5)]
+                running.append(it.begin(invocation("act", job)))
+                await until(lambda: len(it.names("pods")) == 5 and it.names("jobs") and it.kube.open_watches)
+                it.kube.go_away()
+                began, answered = clock(), len(it.kube.requests)
+                waiting = [it.begin(invocation("lasts", pod_name=f"b{n}")) for n in range(5)]
+                await asyncio.sleep(30)
+                assert len(it.kube.requests) == answered
+                assert not any(task.done() for task in (*running, *waiting))
+                it.kube.away = False
+                it.kube.store.patch("jobs", "default", "job", {"status": {"succeeded": 1}}, "merge")
+                assert {each.phase for each in await asyncio.gather(*running)} == {Phase.SUCCEEDED}
+                assert 30 <= clock() - began < 30 + LONGEST_PAUSE + 10
+                assert {each.phase for each in await asyncio.gather(*waiting)} == {Phase.SUCCEEDED}
+                assert 30 + 10 <= clock() - began < 30 + LONGEST_PAUSE + 20
+                assert len(it.names("pods")) == 10
+                assert {each.message for each in it.outcomes.values()} == {""}
+
+        run_jumping(test)
+
+    @pytest.mark.parametrize("seconds", [0, 100])
+    def test_one_that_stays_away_ends_the_node_when_patience_does(self, tmp_path: Path, seconds: int) -> None:
+        async def test() -> None:
+            async with scene(tmp_path, patience=timedelta(seconds=seconds), owner=False, seconds=600) as it:
+                it.kube.go_away()
+                began = asyncio.get_running_loop().time()
+                with pytest.raises(ExecutorError, match="the Kubernetes API did not answer POST"):
+                    await it.run(invocation("succeeds"))
+                assert seconds <= asyncio.get_running_loop().time() - began < seconds + LONGEST_PAUSE + 1
+                it.kube.away = False
+
+        run_jumping(test)
+
+    @pytest.mark.parametrize("what", ["POST .*pods", "watch=true", "GET .*pods.*limit="], ids=["a creation", "a watch", "a list"])
+    def test_an_answer_that_never_comes_is_asked_for_again(self, tmp_path: Path, what: str) -> None:
+        """As behind a connection whose other end has vanished without a word."""
+
+        async def test() -> None:
+            async with scene(tmp_path, life=ends(after=5), seconds=3600) as it:
+                it.kube.faults.append(silence := Fault(what, pause=100_000))
+                assert (await it.run(invocation("lasts"))).phase is Phase.SUCCEEDED
+                assert (silence.times, len(it.names("pods"))) == (0, 1)
+
+        run_jumping(test)
 
 
 @needs_busybox

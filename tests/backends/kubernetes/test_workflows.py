@@ -67,7 +67,15 @@ async def test_a_run_that_is_looked_away_from_is_adopted_by_the_next(tmp_path: P
         "metadata": {"name": "once"},
         "spec": {
             "entrypoint": "main",
-            "templates": [{"name": "main", "container": {"image": "i", "command": ["sh", "-c", f"echo x >> {tmp_path}/count; sleep 0.5"]}}],
+            "templates": [
+                {
+                    "name": "main",
+                    "container": {
+                        "image": "i",
+                        "command": ["sh", "-c", f"echo x >> {tmp_path}/count; until [ -e {tmp_path}/go ]; do sleep 0.02; done"],
+                    },
+                }
+            ],
         },
     }
     async with FakeKube(default=local_processes(tmp_path / "pods")) as kube, asyncio.timeout(30):
@@ -76,6 +84,7 @@ async def test_a_run_that_is_looked_away_from_is_adopted_by_the_next(tmp_path: P
             await asyncio.sleep(0.01)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+        (tmp_path / "go").touch()
         second = await flowcore.run(workflow, executor=KubernetesExecutor(api_server=kube.url), seed=1)
         assert second.phase is WorkflowPhase.SUCCEEDED, second.message
         assert (tmp_path / "count").read_text() == "x\n"
