@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
+from flowcore.cli.inputs import options_of
 from flowcore.errors import MissingBackend, UsageError
 from flowcore.jsontypes import Json
 from flowcore.ports import Cache, Catalog, Executor, HostExecutor, Watched
@@ -39,6 +40,42 @@ def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str
         if not options:
             raise
         raise UsageError(f"--backend-option: the backend {name!r} does not take this: {error}") from error
+
+
+def executors_named(names: Sequence[str], options: Sequence[str]) -> dict[str, Executor]:
+    """Several executors by what they are called: ``docker``, or ``big=docker`` for another name; ``options`` are ``name=value`` texts, before which
+    stands whose they are (``big:claims.data=/srv``) if there are several. Raises UsageError and MissingBackend.
+    """
+    backends: dict[str, str] = {}
+    for name in names:
+        called, sign, backend = name.partition("=")
+        if not called or (sign and not backend):
+            raise UsageError(f"--backend {name}: write the name of a backend, or NAME=BACKEND to call it otherwise")
+        if called in backends:
+            raise UsageError(
+                f"--backend {name}: there is one called {called!r} already; give this one another name: --backend NAME={called}"
+            )
+        backends[called] = backend or called
+    given: dict[str, list[str]] = {called: [] for called in backends}
+    for text in options:
+        called, option = _whose(text, backends)
+        given[called].append(option)
+    return {called: executor_named(backend, options=options_of(given[called])) for called, backend in backends.items()}
+
+
+def _whose(text: str, backends: Mapping[str, str]) -> tuple[str, str]:
+    """Whose an option is, and the option."""
+    called, colon, option = text.partition(":")
+    if colon and called in backends:
+        return called, option
+    if len(backends) > 1:
+        raise UsageError(f"--backend-option {text}: say whose it is: {' or '.join(f'{called}:{text}' for called in backends)}")
+    return next(iter(backends)), text
+
+
+def host_among(executors: Mapping[str, Executor]) -> Executor:
+    """The first executor that has documents and caches of its own (a cluster), else the first of all."""
+    return next((each for each in executors.values() if isinstance(each, HostExecutor)), next(iter(executors.values())))
 
 
 @contextmanager
@@ -114,4 +151,4 @@ def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str
     return {name: value for name, value in settings.items() if name in takes and value is not None}
 
 
-__all__ = ["GROUP", "executor_class", "executor_named", "installed", "shown", "surroundings"]
+__all__ = ["GROUP", "executor_class", "executor_named", "executors_named", "host_among", "installed", "shown", "surroundings"]

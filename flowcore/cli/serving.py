@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,9 +15,8 @@ import typer
 
 from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import FolderCatalog
-from flowcore.cli.backends import executor_named, surroundings
+from flowcore.cli.backends import executors_named, host_among, surroundings
 from flowcore.cli.forgetting import length_of
-from flowcore.cli.inputs import options_of
 from flowcore.cli.problems import exits_cleanly
 from flowcore.driving import single_error
 from flowcore.errors import UsageError
@@ -25,6 +25,8 @@ from flowcore.observing.serving import address_of, serve_metrics
 from flowcore.ports import Cache, Catalog
 from flowcore.service import Service
 from flowcore.stores import open_store, state_folder
+
+_PASSWORD = re.compile(r"(//[^:/@]*):[^/@]*@")
 
 
 class LogFormat(StrEnum):
@@ -35,11 +37,24 @@ class LogFormat(StrEnum):
 
 
 def serve(
-    backend: Annotated[str, typer.Option(metavar="NAME", help="What runs the leaves.")] = "auto",
-    backend_option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the backend.")] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]BACKEND",
+            help="What runs the leaves; several may be given. A template runs on the one that its annotation flowcore.dev/executor names, else "
+            "on one that is called like its kind (http=local), else on the first.  [default: auto]",
+        ),
+    ] = None,
+    backend_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME:]OPTION=VALUE", help="An option of a backend, with its name before it if there are several."),
+    ] = None,
     template: Annotated[list[Path] | None, typer.Option("--template", metavar="PATH", help="Shared templates.")] = None,
     resource: Annotated[list[Path] | None, typer.Option("--resource", metavar="PATH", help="ConfigMaps and Secrets.")] = None,
     parallelism: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="How many runs at once.")] = None,
+    namespace_parallelism: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="How many runs of one namespace at once.")
+    ] = None,
     archive: Annotated[
         bool, typer.Option("--archive", help="Archive runs that ttlStrategy or a history limit would delete, instead of deleting them.")
     ] = False,
@@ -62,7 +77,8 @@ def serve(
     if archive_ttl is not None and not archive:
         raise UsageError("--archive-ttl says how long archived runs are kept: give --archive too")
     kept_for = length_of(archive_ttl, "--archive-ttl") if archive_ttl is not None else None
-    executor = executor_named(backend, options=options_of(backend_option or ()))
+    executors = executors_named(backend or ["auto"], backend_option or ())
+    host = host_among(executors)
     catalog = FolderCatalog([*(template or ()), *(resource or ())])
     address = address_of(metrics) if metrics is not None else None
 
@@ -71,10 +87,11 @@ def serve(
         artifacts = FolderArtifacts(state_folder() / "artifacts")
         service = Service(
             opened,
-            executor,
+            executors if len(executors) > 1 else host,
             reachable,
             artifacts=artifacts,
             parallelism=parallelism,
+            namespace_parallelism=namespace_parallelism,
             cache=cache,
             archive=archive,
             archive_ttl=kept_for,
@@ -86,9 +103,10 @@ def serve(
                 await opened.close()
 
     _write_log(log_format)
-    logging.getLogger("flowcore").info("serving %s; Ctrl-C ends it", store or "the default store")
+    on = f" on {', '.join(executors)}" if len(executors) > 1 else ""
+    logging.getLogger("flowcore").info("serving %s%s; Ctrl-C ends it", _PASSWORD.sub(r"\1@", store or "the default store"), on)
     try:
-        with surroundings(executor, catalog) as surrounding:
+        with surroundings(host, catalog) as surrounding:
             anyio.run(serving, *surrounding)
     except KeyboardInterrupt:
         return 0
