@@ -27,11 +27,10 @@ def outbound_nodes(turn: Turn, node: NodeId) -> list[NodeId]:
 def _of_container(turn: Turn, node: NodeId) -> list[NodeId]:
     """A pod is its own way out. One of a containerSet leads out through the last of its containers, and through its hooks."""
     row = turn.row(node)
-    children = [turn.row(child) for child in turn.children(node)]
-    if row.type is NodeType.POD and not any(child.type is NodeType.CONTAINER for child in children):
+    if row.type is NodeType.POD and node not in turn.state.container_sets:
         return [node]
     leaves: list[NodeId] = []
-    for child in children:
-        ends_here = row.type is NodeType.CONTAINER and child.boundary != row.boundary
-        leaves += [node] if ends_here else outbound_nodes(turn, child.id)
+    for child in turn.children(node):
+        ends_here = row.type is NodeType.CONTAINER and turn.row(child).boundary != row.boundary
+        leaves += [node] if ends_here else outbound_nodes(turn, child)
     return leaves or [node]

@@ -43,6 +43,7 @@ class State:
         self.run = run
         self.nodes: dict[NodeId, Node] = {}
         self.children: dict[NodeId, list[NodeId]] = {}
+        self.container_sets: set[NodeId] = set()  # the pods that have a node for each of their containers
         self.active_pods = 0
         self.recalling = 0
         self.active_pods_under: defaultdict[NodeId, int] = defaultdict(int)
@@ -84,6 +85,8 @@ class State:
             self.daemons[row.id] = None
         if row.type in _FRAMED and not row.phase.fulfilled:
             self.unopened.add(row.id)
+        if row.type is NodeType.CONTAINER and row.boundary is not None:
+            self.container_sets.add(row.boundary)
 
     def _count(self, row: Node, by: int) -> None:
         if not row.phase.fulfilled:
@@ -133,6 +136,7 @@ class State:
             "active_children_under": {key: count for key, count in self.active_children_under.items() if count},
             "unsuccessful_under": {key: count for key, count in self.unsuccessful_under.items() if count},
             "children": {key: listed for key, listed in self.children.items() if listed},
+            "container_sets": sorted(self.container_sets),
             "daemons": sorted(self.daemons),
         }
 
@@ -261,6 +265,8 @@ class Turn:
         )
         for parent in call.parents:
             state.children.setdefault(parent, []).append(row.id)
+        if node_type is NodeType.CONTAINER and call.boundary is not None:
+            state.container_sets.add(call.boundary)
         return self.put(row)
 
     def mark(self, node: NodeId, phase: Phase, message: str | None = None) -> Node:
