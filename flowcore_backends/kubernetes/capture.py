@@ -36,7 +36,8 @@ class PlacedInput:
 class Layout:
     """What of a pod is wrapped. ``outputs`` are the paths whose content is handed over, by number.
 
-    ``holder`` says that there is a container that holds the volume; ``mains`` are all main containers, in the template's order.
+    ``holder`` says that there is a container that holds the volume; ``mains`` are all main containers, in the template's order. Sidecars called
+    ``native`` are Kubernetes' own: how they end counts for nothing.
     """
 
     mains: tuple[str, ...]
@@ -44,6 +45,7 @@ class Layout:
     outputs: tuple[str, ...]
     holder: bool
     capture: bool
+    native: tuple[str, ...] = ()
 
     @property
     def hands_over(self) -> bool:
@@ -64,7 +66,9 @@ def layout_of(invocation: Invocation, options: KubernetesOptions) -> Layout:
             "give the container a command, or name the image's own with KubernetesExecutor(images={...})"
         )
     inputs = bool(staging.input_artifacts(invocation)) or "script" in invocation.body
-    return Layout(names, wrapped, outputs, bool(wrapped) or inputs, invocation.capture_result and MAIN in wrapped)
+    sidecars = objects_of(invocation.body, "sidecars")
+    native = tuple(text_of(one, "name") for one in sidecars if not one.get("command") or len(wrapped) < len(names))
+    return Layout(names, wrapped, outputs, bool(wrapped) or inputs, invocation.capture_result and MAIN in wrapped, native)
 
 
 def main_containers(invocation: Invocation, options: KubernetesOptions) -> list[JsonObject]:

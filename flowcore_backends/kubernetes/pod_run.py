@@ -32,6 +32,7 @@ _ON_THE_WAY = ("ContainerCreating", "PodInitializing")  # every pod is, for a mo
 _MOMENT = 1.0  # seconds
 _SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes with main's, or a second later
 _SECONDS_FOR_PHASE = 5.0
+_SECONDS_FOR_DOOM = 60.0  # a pod that the kubelet has given up is told to be Failed when all of it has ended
 _SECONDS_FOR_LOGS = 5.0
 _QUOTA_PAUSE, _LONGEST_QUOTA_PAUSE = 0.5, 15.0
 
@@ -55,7 +56,7 @@ class PodRun:
         self._logs: dict[str, asyncio.Task[None]] = {}
         self._result: Tail | None = None
         self._stored: dict[str, JsonObject] = {}  # artifacts that the pod itself has stored
-        self._view = PodView({}, self._layout.mains)
+        self._view = PodView({}, self._layout.mains, self._layout.native)
 
     @property
     def _folder(self) -> Path:
@@ -146,7 +147,7 @@ class PodRun:
         while True:
             self._look()
             view = self._view
-            if view.main_ended or view.final or self._followed.gone:
+            if view.main_ended or view.final or view.odd or self._followed.gone:
                 return view
             if view.awaits_inputs and not self._uploaded and packed.awaited:
                 self._uploaded = True
@@ -172,7 +173,7 @@ class PodRun:
     def _look(self) -> None:
         assert self._followed is not None
         if self._followed.pod is not None:
-            self._view = PodView(self._followed.pod, self._layout.mains)
+            self._view = PodView(self._followed.pod, self._layout.mains, self._layout.native)
         view, node = self._view, self._invocation.node
         self._seen_going = self._seen_going or (view.terminating and not view.main_ended and not view.final)
         if (waits := self._waits) not in _ON_THE_WAY and self._is_pending:
@@ -239,12 +240,14 @@ class PodRun:
     async def _verdict(self) -> Verdict:
         """The verdict as soon as it is certain: a failure waits for the phase, which tells of deadlines and evictions."""
         assert self._followed is not None
+        if self._view.odd:
+            return self._view.verdict()
         grace = self._options.sidecar_grace.total_seconds()
         await self._await(lambda view: view.regular_ended, grace + _SECONDS_FOR_PHASE)
         view = self._view
         verdict = view.judged_by_containers() if view.main_ended else Verdict(Phase.FAILED)
         if verdict.phase is not Phase.SUCCEEDED or view.doomed:
-            await self._await(lambda view: view.final, _SECONDS_FOR_PHASE)
+            await self._await(lambda view: view.final, _SECONDS_FOR_DOOM if view.doomed else _SECONDS_FOR_PHASE)
             view = self._view
             verdict = view.verdict() if view.final else verdict
         if not view.regular_ended and not self._followed.gone:
@@ -257,13 +260,13 @@ class PodRun:
         """Whether somebody deleted the pod before its main containers had ended; what the cluster itself takes away is judged by its end."""
         assert self._followed is not None
         view = self._view
+        if self._followed.gone and not view.main_ended and not view.final:
+            return True  # nobody will ever know its end
         if view.disrupted or not (view.terminating or self._followed.gone):
             return False
         if self._seen_going:
             return True
-        if not view.main_ended:
-            return not view.final
-        if not view.terminating:
+        if not view.main_ended or not view.terminating:
             return False
         ends = [end for name in self._layout.mains if (end := view.end_of(name)) is not None]
         last = max((end.finished_at for end in ends if end.finished_at is not None), default=None)

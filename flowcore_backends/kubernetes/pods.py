@@ -171,7 +171,7 @@ class _Builder:
         regular: list[JsonObject] = []
         for sidecar in objects_of(self.body, "sidecars"):
             made = self._plain(sidecar, mirrored)
-            if made.get("command") and len(self.layout.wrapped) == len(self.layout.mains):
+            if text_of(sidecar, "name") not in self.layout.native:
                 grace = int(self.options.sidecar_grace.total_seconds())
                 regular.append(capture.wrapped_container(made, ["-s", str(grace)]))
             else:

@@ -22,11 +22,13 @@ from flowcore.engine.messages import MemberOutcome
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore.nodes import Phase
 from flowcore_backends.kubernetes.capture import HOLDER, LOADER, MAIN
+from flowcore_backends.kubernetes.labels import MANAGED_BY
 
-KILLED, TERMINATED, DEPENDENCY_FAILED = 137, 143, 64
+KILLED, TERMINATED, DEPENDENCY_FAILED, SUPERVISOR_FAILED = 137, 143, 64, 65
 DEADLINE = "Pod was active on the node longer than the specified deadline"
-_HELPERS = (HOLDER, LOADER)
-_ARGO_INIT, _ARGO_WAIT = "init", ("wait", "supervisor")
+_ARGO_INIT, _ARGO_SUPERVISOR = "init", "supervisor"
+_ARGO_WAIT = ("wait", _ARGO_SUPERVISOR)
+_KNOWN_PHASES = ("", "Pending", "Running", "Succeeded", "Failed")
 _LARGEST_NOTE = 64 << 20  # of what a few KB of termination message may unpack to
 
 
@@ -58,10 +60,14 @@ class ContainerEnd:
 
 @dataclass(frozen=True)
 class PodView:
-    """One pod object, read; ``mains`` are the names of its main containers. What is asked for often is found once."""
+    """One pod object, read; ``mains`` are the names of its main containers. What is asked for often is found once.
+
+    How containers called ``aside`` end says nothing about the pod: sidecars of a template that are native ones here.
+    """
 
     pod: JsonObject
     mains: Sequence[str] = (MAIN,)
+    aside: Sequence[str] = ()
 
     @property
     def metadata(self) -> JsonObject:
@@ -84,6 +90,11 @@ class PodView:
     def final(self) -> bool:
         """Whether no container will run any more."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def odd(self) -> bool:
+        """Whether it is in a phase that it should not be in (``Unknown``)."""
+        return self.phase not in _KNOWN_PHASES
 
     @property
     def host(self) -> str | None:
@@ -124,8 +135,21 @@ class PodView:
         return {text_of(one, "name"): one for one in every}
 
     def end_of(self, name: str) -> ContainerEnd | None:
-        """How a container ended, or None while it has not. One that is started again counts only when the pod is final."""
-        return _end(name, object_of(object_of(self.container(name), "state"), "terminated"))
+        """How a container ended, or None while it has not: one that is to be started again has not, unless the pod is final."""
+        end = _end(name, object_of(object_of(self.container(name), "state"), "terminated"))
+        return None if end is not None and not self.final and self._starts_again(end) else end
+
+    def _starts_again(self, end: ContainerEnd) -> bool:
+        """Whether the kubelet runs a container again that ended so, by its own policy and rules or by the pod's."""
+        spec = object_of(self.pod, "spec")
+        container = next((one for one in objects_of(spec, "containers") if one.get("name") == end.name), {})
+        for rule in objects_of(container, "restartPolicyRules"):
+            codes = object_of(rule, "exitCodes")
+            values = codes.get("values")
+            if isinstance(values, list) and (end.code in values) == (codes.get("operator") == "In"):
+                return rule.get("action") == "Restart"
+        policy = text_of(container, "restartPolicy") or text_of(spec, "restartPolicy")
+        return policy == "Always" or (policy == "OnFailure" and end.code != 0)
 
     @cached_property
     def main_ended(self) -> bool:
@@ -136,7 +160,7 @@ class PodView:
     def regular_ended(self) -> bool:
         """Whether every container has ended, but for those that Kubernetes ends by itself."""
         statuses = objects_of(self.status, "containerStatuses")
-        return self.final or (bool(statuses) and all("terminated" in object_of(one, "state") for one in statuses))
+        return self.final or (bool(statuses) and all(self.end_of(text_of(one, "name")) is not None for one in statuses))
 
     @cached_property
     def started(self) -> bool:
@@ -200,9 +224,9 @@ class PodView:
         return self.judged_by_containers()
 
     def judged_by_containers(self) -> Verdict:
-        """The verdict on containers alone; also before the pod as a whole has a final phase."""
+        """The verdict on containers alone; also before the pod as a whole has a final phase, when native sidecars may still be begun again."""
         regular = sorted(objects_of(self.status, "containerStatuses"), key=lambda one: self._rank(text_of(one, "name")))
-        inits = [one for one in objects_of(self.status, "initContainerStatuses") if not self._native(text_of(one, "name"))]
+        inits = [one for one in objects_of(self.status, "initContainerStatuses") if self._counts(text_of(one, "name"))]
         if not inits and not regular:
             namespace = text_of(self.metadata, "namespace")
             return Verdict(Phase.FAILED, f"can't find failed message for pod {text_of(self.metadata, 'name')} namespace {namespace}")
@@ -212,7 +236,7 @@ class PodView:
             if isinstance(waiting := state.get("waiting"), dict):
                 why = f"{text_of(waiting, 'reason')}: {text_of(waiting, 'message')}"
                 return Verdict(Phase.ERROR, f"Pod failed before {name} container starts due to {why}")
-            end = _end(name, object_of(state, "terminated"))
+            end = self.end_of(name)
             if end is not None and end.code == 0:
                 good.add(name)
             elif end is not None and (verdict := self._judged(end)) is not None:
@@ -227,19 +251,35 @@ class PodView:
         return None if end.code in (KILLED, TERMINATED) else Verdict(Phase.FAILED, end.text)
 
     def _without_failure(self, good: set[str]) -> Verdict:
-        if any(name in good for name in self.mains):
+        """No container failed, though the pod may have: both the main container and the one that saves outputs must have succeeded for Argo."""
+        saved = any(name in good for name in _ARGO_WAIT)
+        if not any(name in good for name in self.mains):
+            which = "main" if saved else "neither main nor wait"
+            verb = "did not complete" if saved else "completed"
+            return Verdict(Phase.FAILED, f"pod failed: {which} container {verb} successfully")
+        if saved or self._is_ours or not self.final:
             return Verdict(Phase.SUCCEEDED)
-        return Verdict(Phase.FAILED, "pod failed: neither main nor wait container completed successfully")
+        return Verdict(Phase.FAILED, "pod failed: wait container did not complete successfully")
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether no container of Argo's saves outputs in it, because flowcore takes them."""
+        holders = [one for one in objects_of(object_of(self.pod, "spec"), "initContainers") if one.get("name") == HOLDER]
+        return bool(holders) or object_of(self.metadata, "labels").get(MANAGED_BY) == "flowcore"
 
     def _rank(self, name: str) -> int:
-        return 0 if name in self.mains else 1 if name in _ARGO_WAIT else 2
+        if name in self.mains:
+            return 1
+        if name == _ARGO_SUPERVISOR and any(end.code == SUPERVISOR_FAILED for main in self.mains if (end := self.end_of(main)) is not None):
+            return 0  # the main container only says that the supervisor failed before it
+        return 2 if name in _ARGO_WAIT else 3
 
-    def _native(self, name: str) -> bool:
-        """Whether an init container is a native sidecar, whose end says nothing about the pod."""
-        if name == HOLDER:
-            return True
+    def _counts(self, name: str) -> bool:
+        """Whether what became of an init container is part of the verdict; of a native sidecar it is when the pod has failed."""
+        if name == HOLDER or name in self.aside:
+            return False
         containers = objects_of(object_of(self.pod, "spec"), "initContainers")
-        return any(one.get("name") == name and one.get("restartPolicy") == "Always" for one in containers)
+        return self.final or not any(one.get("name") == name and one.get("restartPolicy") == "Always" for one in containers)
 
     # --- more of it -----------------------------------------------------------------------------------------------------------------
 
@@ -250,9 +290,12 @@ class PodView:
         return end.code if end is not None else None
 
     def members(self) -> dict[str, MemberOutcome]:
-        """How the containers of a set ended, as far as they have."""
-        found = {name: end for name in self.mains if (end := self.end_of(name)) is not None}
-        return {name: _member(end) for name, end in found.items()}
+        """How the containers of a set ended, as far as they have; in a pod that failed they all have."""
+        found = {name: _member(end) for name in self.mains if (end := self.end_of(name)) is not None}
+        if self.phase == "Failed":
+            cut = MemberOutcome(phase=Phase.FAILED, message="Pod Failed whilst container running")
+            found |= {name: cut for name in self.mains if name not in found and self.container(name)}
+        return found
 
     def note(self) -> dict[str, bytes] | None:
         """What the holder handed over in its termination message: files by name. None if it did not, or not yet."""
@@ -264,7 +307,18 @@ class PodView:
         return None
 
 
-_INFRASTRUCTURE = ("Evicted", "NodeLost", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "Terminated", "Shutdown", "Preempting")
+_INFRASTRUCTURE = (
+    "Evicted",
+    "NodeLost",
+    "OutOfcpu",
+    "OutOfmemory",
+    "OutOfpods",
+    "NodeAffinity",
+    "Terminated",
+    "Shutdown",
+    "NodeShutdown",
+    "Preempting",
+)
 
 
 def unpack_note(message: str) -> dict[str, bytes] | None:
