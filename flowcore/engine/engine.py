@@ -127,6 +127,7 @@ class Engine:
             for event in sorted(events, key=_is_order):  # Argo looks at pods before it acts on orders
                 self._apply(turn, event)
             self._settle(turn)
+            gates.leave_abandoned(turn)
             self._note_locks(turn, events)
         else:
             for event in events:
@@ -230,6 +231,9 @@ class Engine:
         if node.wake_at is None or turn.now < node.wake_at:
             return
         match node.type:
+            case _ if node.waiting is not None:
+                times.leaf_woken(turn, node)
+                gates.leave(turn, turn.row(node.id))
             case NodeType.SUSPEND:
                 turn.state.touch(node)
             case NodeType.RETRY:

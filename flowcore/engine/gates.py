@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from flowcore.engine import limits
+from flowcore.engine import limits, times
 from flowcore.engine.calls import Call
 from flowcore.engine.frames import LeafFrame
 from flowcore.engine.messages import Acquire, Recall, Recalled, Refused, Release, Remember
@@ -66,7 +66,7 @@ def enter(turn: Turn, call: Call, base: Base, processed: Processed, node: Node |
         turn.state.frames.pop(id_, None)
         return row
     if row is not None and row.waiting is not None:
-        row = turn.put(replace(row, waiting=None))
+        row = turn.put(replace(row, waiting=None, wake_at=None))
     if row is not None and row.type in (NodeType.STEPS, NodeType.DAG, NodeType.RETRY) and not stays_pending(turn, row):
         turn.mark(id_, Phase.RUNNING)
     turn.state.asked.discard(id_)
@@ -130,7 +130,10 @@ def _make(turn: Turn, call: Call, processed: Processed) -> Node:
     node_type = NodeType.RETRY if isinstance(processed.body.get("retryStrategy"), dict) else processed.entry.node_type
     node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
     memoize = object_of(processed.body, "memoize")
-    return turn.put(replace(node, memoization=memoization(memoize, hit=False))) if memoize else node
+    if memoize:
+        node = turn.put(replace(node, memoization=memoization(memoize, hit=False)))
+    times.watch_pending(turn, node, processed.body)
+    return turn.row(node.id)
 
 
 def _take_locks(turn: Turn, call: Call, base: Base, processed: Processed, ask: Acquire) -> None:
@@ -197,6 +200,13 @@ def is_abandoned(turn: Turn, node: Node) -> bool:
     return False
 
 
+def leave_abandoned(turn: Turn) -> None:
+    """Have those give back their locks who got them, had to wait for a slot, and will not begin any more: all around them has ended meanwhile."""
+    for node in [turn.row(id_) for id_ in turn.state.answered & turn.state.granted]:
+        if is_abandoned(turn, node):
+            leave(turn, node)
+
+
 def heed(turn: Turn, node: Node) -> None:
     """The node's question was answered: it is looked at in this pass."""
     if node.id in turn.state.asked:
@@ -219,7 +229,9 @@ def recalled(turn: Turn, node: Node, *, hit: bool, outputs: JsonObject | None) -
     status = {**(node.memoization or {}), "hit": hit}
     if hit:
         turn.state.frames.pop(node.id, None)
-        turn.put(replace(node, phase=Phase.SUCCEEDED, outputs=outputs, memoization=status, finished_at=turn.now, waiting=None))
+        turn.put(
+            replace(node, phase=Phase.SUCCEEDED, outputs=outputs, memoization=status, finished_at=turn.now, waiting=None, wake_at=None)
+        )
         leave(turn, turn.row(node.id))
     else:
         turn.put(replace(node, memoization=status))

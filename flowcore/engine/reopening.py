@@ -15,7 +15,7 @@ from flowcore.engine.behaviors import suspend
 from flowcore.engine.behaviors.retry import attempt_variables
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.execute import Executing, own_scope
-from flowcore.engine.messages import Acquire, Wake
+from flowcore.engine.messages import Acquire, Release, Wake
 from flowcore.engine.turn import Turn
 from flowcore.jsontypes import object_of
 from flowcore.nodes import Node, NodeType, WorkflowPhase, step_name_of
@@ -62,6 +62,7 @@ def _walk(executing: Executing, turn: Turn) -> None:
             if node.id in turn.state.unopened and (node.waiting is not None or not node.type.composite):
                 if node.waiting is not None and gates.is_abandoned(turn, node):
                     turn.state.unopened.discard(node.id)
+                    turn.tell(Release(node.id))  # it may have got them just before the driver died
                 else:
                     _take_up_alone(executing, turn, node)
     finally:

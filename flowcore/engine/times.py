@@ -38,7 +38,7 @@ def deadline_passed(turn: Turn) -> bool:
 
 
 def watch_pending(turn: Turn, node: Node, body: JsonObject) -> None:
-    """Set the timer for a node that may be Pending only so long."""
+    """Set the timer for a node that may be Pending only so long, also while it waits for locks."""
     limits = [parse_duration(text) for text in (text_of(body, "timeout"), text_of(body, "pendingTimeout")) if text]
     if limits and node.started_at is not None:
         set_timer(turn, node, node.started_at + min(limits))
@@ -83,8 +83,10 @@ def leaf_woken(turn: Turn, node: Node) -> None:
     node = turn.put(replace(node, wake_at=None))
     if node.phase is Phase.PENDING:
         turn.mark(node.id, Phase.FAILED, TIMEOUT)
+        turn.timed_out.add(node.id)
         turn.state.frames.pop(node.id, None)
-        stop(turn, node)
+        if node.waiting is None:
+            stop(turn, node)
     elif not node.daemoned:
         turn.put(replace(node, message=POD_DEADLINE))
         stop(turn, node)

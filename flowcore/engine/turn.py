@@ -152,6 +152,7 @@ class Turn:
     commands: list[Command] = field(default_factory=list)
     progressed: bool = False
     depth: int = 0
+    timed_out: set[NodeId] = field(default_factory=set)  # whose time was over before their work began
 
     @property
     def plan(self) -> Plan:

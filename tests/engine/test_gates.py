@@ -165,6 +165,49 @@ def test_who_is_waited_for_by_nobody_gives_locks_back_at_once() -> None:
     assert [command.node for command in scene.commands if isinstance(command, Release)] == [waiting.id]
 
 
+def released(scene: Scene) -> list[str]:
+    """The short names of those whose locks the last reaction gave back."""
+    return [scene.short(command.node) for command in scene.commands if isinstance(command, Release) and command.node is not None]
+
+
+SLOTS = """
+parallelism: 1
+templates:
+- name: main
+  steps: [[{name: a, template: inner}, {name: b, template: locked}]]
+- name: inner
+  parallelism: 2
+  failFast: true
+  dag:
+    tasks: [{name: p, template: locked}, {name: q, template: leaf}]
+- name: locked
+  synchronization: {mutexes: [{name: m}]}
+  container: {image: alpine}
+"""
+
+
+def test_who_got_a_lock_and_waits_for_a_slot_gives_it_back_when_all_around_has_ended() -> None:
+    """Otherwise nobody else would ever get it."""
+    scene = Scene(SLOTS)
+    scene.grant("[0].a.p")
+    assert (scene.under_way(), released(scene)) == (["[0].a.q"], [])
+    scene.fail("[0].a.q")
+    assert (scene.node("[0].a").phase, scene.node("[0].a.p").phase) == (Phase.FAILED, Phase.PENDING)
+    assert released(scene) == ["[0].a.p"]
+    scene.grant("[0].b")
+    scene.succeed("[0].b")
+    assert scene.phase == "Failed"
+
+
+def test_who_will_not_begin_any_more_does_not_queue_again_after_a_crash() -> None:
+    """It gives back what it may have got just before the crash."""
+    scene = Scene(SLOTS)
+    scene.fail("[0].a.q")
+    scene.reopen()
+    assert released(scene) == ["[0].a.p"]
+    assert [scene.short(node) for node in scene.asked if node is not None] == ["[0].b"]
+
+
 def test_a_remembered_composite_node_stays_pending_until_it_ends() -> None:
     """So a hook that asks whether it runs never fires; as in Argo."""
     scene = Scene(

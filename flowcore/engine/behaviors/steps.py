@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowcore.engine import daemons, gates, hooks, limits, outputs, rules
+from flowcore.engine import daemons, gates, hooks, limits, outputs, rules, times
 from flowcore.engine.calls import Call, CallFailed, LimitReached, Loop, NotNow, TooDeep, continues_on, expand, has_hooks, resolve_call
 from flowcore.engine.execute import Executing, display_name_of, make_error
 from flowcore.engine.frames import Frame, GroupState, Item, StepsFrame
@@ -122,6 +122,8 @@ class Stepping:
         for child in changed:
             if child in state.unsettled:
                 self._move_on(turn, frame, group, child)
+        if not turn.timed_out.isdisjoint(changed):
+            return turn.mark(group.id, Phase.FAILED, times.TIMEOUT)
         error = self._start_waiting(turn, frame, group, state)
         if error:
             return turn.row(group.id) if error == _STOPPED else turn.mark(group.id, Phase.ERROR, error)
