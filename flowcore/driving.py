@@ -18,7 +18,7 @@ import anyio
 from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
-from flowcore.durable import Claim, RunStore
+from flowcore.durable import Claim, RunStore, run_store
 from flowcore.engine.engine import Engine
 from flowcore.errors import StoreError
 from flowcore.jsontypes import strings_of
@@ -59,10 +59,11 @@ class Given:
 @asynccontextmanager
 async def claimed(store: Store | None, name: str, namespace: str) -> AsyncIterator[tuple[Claim | None, StoredRun | None]]:
     """The right to drive a run, if the store is one that gives rights, and what it has recorded of the run. Raises StoreError."""
-    if not isinstance(store, RunStore):
+    lasting = run_store(store)
+    if lasting is None:
         yield None, None
         return
-    claim = await store.claim(name, namespace)
+    claim = await lasting.claim(name, namespace)
     try:
         yield claim, await claim.load(name, namespace)
     finally:
@@ -109,7 +110,7 @@ async def restore_locks(locks: MemoryLocks, store: RunStore, runs: Iterable[Stor
 async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim | None) -> AsyncIterator[Run]:
     """Drive the run beside the block, which gets it; leaving the block waits for its end. Raises StoreError when the store fails."""
     row = engine.run
-    lasting = store if isinstance(store, RunStore) else None
+    lasting = run_store(store)
     kept = given.catalog if isinstance(given.catalog, KeptTemplates) else KeptTemplates(given.catalog)
     mask = _mask_for(engine, given)
     recorder: Store | None = claim or store

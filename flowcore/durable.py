@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Node, NodeId, RunRow
 from flowcore.ports import Cache, Logged, Store, StoredRun
@@ -151,9 +152,30 @@ class OutliningStore(Protocol):
         ...
 
 
+def run_store(store: Store | None) -> RunStore | None:
+    """``store`` if it keeps many runs, None if it only keeps rows. Raises UsageError for one that lacks a part of a ``RunStore``."""
+    if store is None or isinstance(store, RunStore):
+        return store
+    if hasattr(store, "claim"):
+        missing = [name for name in dir(RunStore) if not name.startswith("_") and not hasattr(store, name)]
+        raise UsageError(f"{type(store).__name__} is not a whole RunStore: it has no {', no '.join(missing)}")
+    return None
+
+
 async def outline(store: Store, name: str, namespace: str) -> StoredRun | None:
     """What ``store`` has of a run, for those who ask for phases, messages and artifacts: large outputs may be missing in it."""
     return await (store.outline(name, namespace) if isinstance(store, OutliningStore) else store.load(name, namespace))
 
 
-__all__ = ["Claim", "OutliningStore", "RunStore", "StoredLine", "StoredOrder", "StoredRun", "StoredSummary", "archive_key", "outline"]
+__all__ = [
+    "Claim",
+    "OutliningStore",
+    "RunStore",
+    "StoredLine",
+    "StoredOrder",
+    "StoredRun",
+    "StoredSummary",
+    "archive_key",
+    "outline",
+    "run_store",
+]

@@ -16,7 +16,7 @@ import anyio
 from flowcore.catalogs import MemoryCatalog
 from flowcore.clocks import RealClock
 from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks
-from flowcore.durable import RunStore
+from flowcore.durable import RunStore, run_store
 from flowcore.engine.engine import Engine
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
 from flowcore.functions.binding import Describes, executor_for, workflow_from
@@ -75,7 +75,7 @@ async def open_run(
     model = workflow_from(workflow, templates)
     executor = executor_for(model, workflow, executor)
     clock = clock or getattr(executor, "clock", None) or RealClock()
-    if isinstance(store, RunStore):
+    if run_store(store) is not None:
         catalog = KeptTemplates(catalog)
     plan = plan_run(
         model,

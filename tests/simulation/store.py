@@ -97,7 +97,11 @@ class SimulatedStore:
         kept.driver = kept.fence
         return SimulatedClaim(self, kept, kept.fence)
 
-    async def runs(self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "") -> list[StoredSummary]:
+    async def runs(
+        self, namespace: str | None = None, *, unfinished: bool = False, prefix: str = "", archived: bool = False
+    ) -> list[StoredSummary]:
+        if archived:
+            return []  # simulated runs are never put away
         named = any(name.startswith(prefix) for _, name in self.runs_)  # else it is the beginning of an id
         rows = [
             (load_run(kept.record), kept) for key, kept in self.runs_.items() if kept.record and (not named or key[1].startswith(prefix))
@@ -122,6 +126,9 @@ class SimulatedStore:
 
     async def delete(self, name: str, namespace: str) -> bool:
         return self.runs_.pop((namespace, name), None) is not None
+
+    async def move(self, name: str, to: str, run: RunRow, *, archived: bool) -> None:
+        raise StoreError("simulated runs are never put away")
 
     # --- the rest -------------------------------------------------------------------------------------------------------------------
 
