@@ -31,5 +31,5 @@ def test_a_whole_one_is() -> None:
 
 
 def test_one_that_lacks_a_part_is_refused_and_not_taken_for_less() -> None:
-    with pytest.raises(UsageError, match="Partly is not a whole RunStore: it has no .*held_locks, no logs, no move"):
+    with pytest.raises(UsageError, match=r"Partly is not a whole RunStore: it has no .*held_locks, no logs, no move"):
         run_store(Partly())
