@@ -13,18 +13,20 @@ from flowcore.errors import MissingBackend
 from flowcore.ports import Executor
 
 GROUP = "flowcore.executors"
-_PREFERRED = ("local",)  # what `auto` takes: the first of these that is installed
+EMBEDDED = "local"  # the executor of runs that are given none
 
 
 def executor_class(name: str) -> Callable[..., Executor]:
-    """What makes the executor called ``name`` (``auto``: the embedded default). Raises MissingBackend, which says what to install."""
-    point = _entry(name)
+    """What makes the executor called ``name``. Raises MissingBackend, which says what to install."""
+    points = _points()
+    if name not in points:
+        raise MissingBackend(f"there is no backend {name!r}; installed are: {', '.join(sorted(points)) or 'none'}")
     try:
-        return cast("Callable[..., Executor]", point.load())
+        return cast("Callable[..., Executor]", points[name].load())
     except ImportError as error:
-        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error}): pip install 'flowcore[{point.name}]'") from error
+        raise MissingBackend(f"the backend {name!r} cannot be loaded ({error}): pip install 'flowcore[{name}]'") from error
     except AttributeError as error:
-        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error})") from error
+        raise MissingBackend(f"the backend {name!r} cannot be loaded ({error})") from error
 
 
 def installed() -> list[str]:
@@ -36,13 +38,4 @@ def _points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def _entry(name: str) -> EntryPoint:
-    points = _points()
-    wanted = next((one for one in _PREFERRED if one in points), name) if name == "auto" else name
-    if wanted not in points:
-        there = ", ".join(sorted(points)) or "none"
-        raise MissingBackend(f"there is no backend {wanted!r}; installed are: {there}")
-    return points[wanted]
-
-
-__all__ = ["GROUP", "executor_class", "installed"]
+__all__ = ["EMBEDDED", "GROUP", "executor_class", "installed"]

@@ -1,4 +1,4 @@
-"""Executors by name: whatever is installed under the entry points ``flowcore.executors``, ours or somebody else's."""
+"""The executors that the command line names: which one ``auto`` is, with what options it is made, and what it brings along."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import cast
 
 from flowcore.cli.inputs import options_of
 from flowcore.errors import MissingBackend, UsageError
+from flowcore.executors import EMBEDDED, executor_class
 from flowcore.jsontypes import Json
 from flowcore.ports import Cache, Catalog, Executor, HostExecutor, Watched
 
-GROUP = "flowcore.executors"
-# What `auto` takes: the first of these that is installed and usable here.
-_PREFERRED = ("docker", "local")
+_PREFERRED = ("docker", EMBEDDED)  # what `auto` takes: the first of these that is installed and usable here
 
 
 def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str, Json] | None = None, **settings: object) -> Executor:
@@ -27,7 +24,7 @@ def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str
     ``stubs`` is a file for executors that can be scripted. Raises MissingBackend when there is none of that name or when it cannot be
     loaded, and UsageError for stubs and options that the executor has no use for.
     """
-    make = _loaded(_entry(name))
+    make = executor_class(_chosen() or name if name == "auto" else name)
     given = _known(make, settings) | dict(options or {})
     if stubs is not None:
         from_stubs = getattr(make, "from_stubs", None)
@@ -35,7 +32,7 @@ def executor_named(name: str, *, stubs: Path | None = None, options: Mapping[str
             raise UsageError(f"--stubs: the backend {name!r} cannot be scripted; --backend fake can")
         make = partial(from_stubs, stubs)
     try:
-        return cast("Executor", make(**given))
+        return make(**given)
     except TypeError as error:
         if not options:
             raise
@@ -96,53 +93,21 @@ def shown(executor: Executor, run: Watched) -> AbstractAsyncContextManager[None]
     return executor.shown(run) if isinstance(executor, HostExecutor) else nullcontext()
 
 
-def executor_class(name: str) -> Callable[..., object]:
-    """What makes the executor called ``name``. Raises MissingBackend."""
-    return _loaded(_entry(name))
-
-
-def installed() -> list[str]:
-    """The names of all executors that are installed."""
-    return sorted(_points())
-
-
-def _points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _entry(name: str) -> EntryPoint:
-    points = _points()
-    wanted = _chosen(points) or name if name == "auto" else name
-    if wanted not in points:
-        there = ", ".join(sorted(points)) or "none"
-        raise MissingBackend(f"there is no backend {wanted!r}; installed are: {there}")
-    return points[wanted]
-
-
-def _chosen(points: Mapping[str, EntryPoint]) -> str | None:
+def _chosen() -> str | None:
     """What ``auto`` takes. An executor may have a function ``usable_here`` that says whether it can run something on this machine."""
     for name in _PREFERRED:
-        if name in points and _is_usable(points[name]):
+        if _is_usable(name):
             sys.stderr.write(f"flowcore: running on the {name} backend\n")
             return name
     return None
 
 
-def _is_usable(point: EntryPoint) -> bool:
+def _is_usable(name: str) -> bool:
     try:
-        usable_here = getattr(_loaded(point), "usable_here", None)
+        usable_here = getattr(executor_class(name), "usable_here", None)
     except MissingBackend:
         return False
     return usable_here is None or bool(usable_here())
-
-
-def _loaded(point: EntryPoint) -> Callable[..., object]:
-    try:
-        return cast("Callable[..., object]", point.load())
-    except ImportError as error:
-        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error}): pip install 'flowcore[{point.name}]'") from error
-    except AttributeError as error:
-        raise MissingBackend(f"the backend {point.name!r} cannot be loaded ({error})") from error
 
 
 def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str, object]:
@@ -151,4 +116,4 @@ def _known(make: Callable[..., object], settings: dict[str, object]) -> dict[str
     return {name: value for name, value in settings.items() if name in takes and value is not None}
 
 
-__all__ = ["GROUP", "executor_class", "executor_named", "executors_named", "host_among", "installed", "shown", "surroundings"]
+__all__ = ["executor_named", "executors_named", "host_among", "shown", "surroundings"]

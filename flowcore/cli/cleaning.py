@@ -8,8 +8,8 @@ from functools import partial
 
 import anyio
 
-from flowcore.cli.backends import executor_class
 from flowcore.errors import ExpressionError, UsageError
+from flowcore.executors import executor_class
 from flowcore.language.quantities import parse_duration
 from flowcore.stores import open_store
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from pydantic_core import to_jsonable_python
 
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
-from flowcore.executors import executor_class
+from flowcore.executors import EMBEDDED, executor_class
 from flowcore.functions.declared import PLUGIN, FunctionTemplate
 from flowcore.functions.executor import FunctionExecutor, FunctionWork, Work
 from flowcore.functions.scripts import ScriptWork, is_python_script
@@ -89,7 +89,7 @@ def submitted(model: AnyDocument) -> Workflow:
 
 def executor_for(workflow: Workflow, source: object, executor: Executor | None) -> Executor:
     """The executor of a run: the one that was given, or the embedded default, with the Python functions of the workflow in front of it."""
-    other = executor or executor_class("auto")()
+    other = executor or executor_class(EMBEDDED)()
     works: dict[str, Work] = dict(_functions(workflow))
     if isinstance(source, Describes) and not isinstance(source, Model) and getattr(other, "runs_nothing", False):
         works |= _scripts(workflow)

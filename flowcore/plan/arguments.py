@@ -15,6 +15,7 @@ from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, ob
 from flowcore.language.scope import Scope
 from flowcore.language.sources import withheld
 from flowcore.language.tags import ALL, Compiled, has_tags, substitute
+from flowcore.plan.artifacts import KEY_FIELDS, LOCATIONS
 from flowcore.plan.templates import Entry
 
 T = TypeVar("T")
@@ -22,17 +23,6 @@ T = TypeVar("T")
 ABSENT_ARGUMENT = "\x00flowcore-absent-optional\x00"
 
 ConfigMapReader = Callable[[str, str], "str | ExpressionError"]
-_LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "http", "git", "raw", "plugin")
-_KEY_FIELDS = {
-    "s3": "key",
-    "gcs": "key",
-    "oss": "key",
-    "azure": "blob",
-    "hdfs": "path",
-    "artifactory": "url",
-    "http": "url",
-    "plugin": "key",
-}
 
 
 class ArgumentError(ExpressionError):
@@ -131,7 +121,7 @@ def _bind_artifact(declared: JsonObject, argument: JsonObject | None) -> Json:
 
 def has_location_or_key(artifact: JsonObject) -> bool:
     """Whether an artifact says where it is, completely or by its key alone."""
-    for kind in _LOCATIONS:
+    for kind in LOCATIONS:
         location = artifact.get(kind)
         if not isinstance(location, dict):
             continue
@@ -139,7 +129,7 @@ def has_location_or_key(artifact: JsonObject) -> bool:
             return True
         if kind == "git":
             return bool(location.get("repo"))
-        if location.get(_KEY_FIELDS[kind]):
+        if location.get(KEY_FIELDS[kind]):
             return True
     return False
 

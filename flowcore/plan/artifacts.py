@@ -28,6 +28,7 @@ KEY_FIELDS = {
     "http": "url",
     "plugin": "key",
 }
+LOCATIONS = (*KEY_FIELDS, "git", "raw")  # the fields of an artifact that say where it is
 
 _KEY_FORMATS = {"azure": "blobNameFormat", "hdfs": "pathFormat"}  # all others say keyFormat
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
+from flowcore.plan.artifacts import LOCATIONS
 from flowcore.plan.merge_keys import TEMPLATE, WORKFLOW, WORKFLOW_SPEC, Shape
 from flowcore.plan.strategic import overlay, strategic_patch
 
 TEMPLATE_KINDS: Final = ("container", "containerSet", "steps", "script", "resource", "dag", "suspend", "data", "http", "plugin")
-_LOCATIONS: Final = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
 
 __all__ = [
     "TEMPLATE_KINDS",
@@ -123,7 +123,7 @@ def _has_value(parameter: JsonObject) -> bool:
 
 def _artifact(merged: JsonObject, deciding: JsonObject) -> JsonObject:
     """The deciding artifact, its storage location completed from below when all levels use the same kind of storage."""
-    kinds = [kind for kind in _LOCATIONS if merged.get(kind) is not None]
+    kinds = [kind for kind in LOCATIONS if merged.get(kind) is not None]
     if len(kinds) != 1 or deciding.get(kinds[0]) is None:
         return deciding
     location: Json = merged[kinds[0]]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from flowcore import executors
 from flowcore.cli import backends
 from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.inputs import assignment, documents_of, options_of, parameters_of
@@ -260,11 +261,11 @@ class Settled:
 @pytest.fixture
 def points(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        EntryPoint("local", f"{__name__}:Settled", backends.GROUP),
-        EntryPoint("gone", "flowcore_no_such_module:Executor", backends.GROUP),
-        EntryPoint("empty", f"{__name__}:Nothing", backends.GROUP),
+        EntryPoint("local", f"{__name__}:Settled", executors.GROUP),
+        EntryPoint("gone", "flowcore_no_such_module:Executor", executors.GROUP),
+        EntryPoint("empty", f"{__name__}:Nothing", executors.GROUP),
     ]
-    monkeypatch.setattr(backends, "entry_points", lambda group: found if group == backends.GROUP else [])
+    monkeypatch.setattr(executors, "entry_points", lambda group: found if group == executors.GROUP else [])
 
 
 class Engine(Settled):
@@ -286,16 +287,16 @@ class Engine(Settled):
 def test_auto_takes_docker_where_an_engine_answers_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answers: bool, name: str, kind: type
 ) -> None:
-    found = [*backends.entry_points(group=backends.GROUP), EntryPoint("docker", f"{__name__}:Engine", backends.GROUP)]
-    monkeypatch.setattr(backends, "entry_points", lambda group: found)
+    found = [*executors.entry_points(group=executors.GROUP), EntryPoint("docker", f"{__name__}:Engine", executors.GROUP)]
+    monkeypatch.setattr(executors, "entry_points", lambda group: found)
     monkeypatch.setattr(Engine, "answers", answers)
     assert type(backends.executor_named("auto")) is kind
     assert capsys.readouterr().err == f"flowcore: running on the {name} backend\n"
 
 
 def test_leftovers_are_the_backends_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [EntryPoint("docker", f"{__name__}:Engine", backends.GROUP), EntryPoint("local", f"{__name__}:Settled", backends.GROUP)]
-    monkeypatch.setattr(backends, "entry_points", lambda group: found)
+    found = [EntryPoint("docker", f"{__name__}:Engine", executors.GROUP), EntryPoint("local", f"{__name__}:Settled", executors.GROUP)]
+    monkeypatch.setattr(executors, "entry_points", lambda group: found)
     assert remove_leftovers("docker", older_than="1h", dry_run=True) == ["True 3600"]
     with pytest.raises(UsageError, match="'local' leaves nothing behind"):
         remove_leftovers("local")
@@ -310,7 +311,7 @@ def test_backends_are_found_by_name_and_get_the_settings_they_know() -> None:
         assert (type(executor), executor.seed) == (Settled, 3)
     assert backends.executor_named("local", seed=None).seed == 0
     assert backends.executor_named("local", options={"seed": 5}).seed == 5
-    assert backends.installed() == ["empty", "gone", "local"]
+    assert executors.installed() == ["empty", "gone", "local"]
 
 
 @pytest.mark.usefixtures("points")
@@ -345,6 +346,6 @@ def test_backend_options_are_yaml_and_may_be_entries_of_mappings() -> None:
 
 
 def test_without_any_backend_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "entry_points", lambda group: [])
+    monkeypatch.setattr(executors, "entry_points", lambda group: [])
     with pytest.raises(MissingBackend, match="there is no backend 'auto'; installed are: none"):
         backends.executor_named("auto")
