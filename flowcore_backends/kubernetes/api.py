@@ -54,7 +54,9 @@ class ApiError(ExecutorError):
         """Whether the same request may succeed later."""
         if self.renewed or self.status in _PASSING or (self.status == 409 and "on resourcequota" in self.message):
             return True
-        return self.status == 500 and (any(text in self.message for text in _PASSING_TEXTS) or not self.reason)
+        if self.status != 500:
+            return False
+        return self.body.get("kind") != "Status" or any(text in self.message for text in _PASSING_TEXTS)  # what is no Status is a proxy's
 
 
 class Pace:

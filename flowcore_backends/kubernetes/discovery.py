@@ -42,7 +42,7 @@ class Discovery:
         )
 
     async def named(self, name: str) -> ResourceType:
-        """The resource that kubectl would take for ``pods``, ``po``, ``deployments.apps``. Raises ExecutorError if there is none."""
+        """The resource that kubectl would take for ``pods``, ``po``, ``deployments.apps``, ``deployments.v1.apps``. Raises ExecutorError for none."""
         wanted, _, group = name.lower().partition(".")
         for version in await self._versions(group):
             for one in await self._resources(version):
@@ -55,7 +55,10 @@ class Discovery:
         groups = objects_of(await self._api.request("GET", "/apis"), "groups")
         preferred = [found for one in groups if isinstance(found := one.get("preferredVersion"), dict)]
         versions = ["v1", *(text_of(one, "groupVersion") for one in preferred)]
-        return [version for version in versions if not group or version.partition("/")[0] == group]
+        if found := [version for version in versions if not group or version.partition("/")[0] == group]:
+            return found
+        version, _, group = group.partition(".")
+        return [f"{group}/{version}" if group else version]
 
     async def _resources(self, version: str) -> list[JsonObject]:
         if version not in self._known:

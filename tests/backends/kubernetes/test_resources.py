@@ -103,6 +103,7 @@ async def test_a_stopped_wait_leaves_the_object(tmp_path: Path) -> None:
         ),
         ("get", WIDGET, {}, {"size": 1, "keep": 2}),
         ("get", None, {"flags": ["widget/w"]}, {"size": 1, "keep": 2}),
+        ("get", None, {"flags": ["widgets.v1.example.com", "w"]}, {"size": 1, "keep": 2}),
     ],
 )
 async def test_actions_on_an_object_of_any_kind(tmp_path: Path, action: str, manifest: Any, more: Any, expected: JsonObject) -> None:

@@ -204,8 +204,9 @@ class TestRequests:
 
     @pytest.mark.parametrize(("status", "body", "passes"), [
         (403, {"message": "exceeded quota"}, False), (409, {"message": "Operation cannot be fulfilled on resourcequotas"}, True),
-        (500, {"reason": "InternalError", "message": "etcdserver: request is too large"}, False),
-        (500, {"reason": "InternalError", "message": "etcdserver: leader changed"}, True), (500, {}, True), (422, {}, False),
+        (500, {"kind": "Status", "message": "etcdserver: request is too large"}, False),
+        (500, {"kind": "Status", "reason": "InternalError", "message": "etcdserver: leader changed"}, True), (500, {}, True), (422, {}, False),
+        (500, {"message": "<html>upstream is away</html>"}, True), (503, {"kind": "Status", "reason": "ServiceUnavailable"}, True),
     ])  # fmt: skip
     def test_which_answers_pass(self, status: int, body: Any, passes: bool) -> None:
         assert ApiError(status, body).passes is passes
