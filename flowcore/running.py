@@ -134,7 +134,8 @@ def plan_run(
         entrypoint=entrypoint,
         options=options,
     )
-    found = validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True)
+    defaults = options.workflow_defaults if options is not None else None
+    found = validate(Workflow.model_validate(plan.manifest), catalog=catalog, like_argo=True, workflow_defaults=defaults)
     problems = [problem for problem in found if problem.severity == "error"]
     if problems:
         mask = Mask(names_of(plan.manifest, plan.run.annotations))

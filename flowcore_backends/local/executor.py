@@ -19,6 +19,8 @@ from anyio.lowlevel import RunVar
 
 from flowcore.engine.messages import Invocation, Outcome
 from flowcore.errors import ArtifactError, ExecutorError, FlowError, MissingBackend
+from flowcore.jsontypes import object_of, text_of
+from flowcore.nodes import WorkflowPhase
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.data import DataExecutor
 from flowcore_backends.http import HttpExecutor
@@ -29,6 +31,7 @@ from flowcore_backends.local.options import LocalChoices, LocalOptions
 from flowcore_backends.local.pod_run import PodRun
 from flowcore_backends.local.process import shared_launcher
 from flowcore_backends.local.running import Surroundings
+from flowcore_backends.local.volumes import CLAIMS
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
 
@@ -82,9 +85,13 @@ class LocalExecutor:
             pod.stop(grace)
 
     async def close(self, context: RunContext) -> None:
-        """Remove the run's claims and folders."""
+        """Remove the run's folders, and its claims when its ``volumeClaimGC`` says so: a run that failed may be retried with them."""
         folder = self._run_folders.pop(context.uid, None)
-        if folder is not None and not self.options.keep_folders:
+        if folder is None or self.options.keep_folders:
+            return
+        if context.folder is not None and _keeps_claims(context):
+            await to_thread.run_sync(_remove_all_but_claims, folder)
+        else:
             await to_thread.run_sync(remove_tree, folder)
 
     @contextmanager
@@ -147,6 +154,18 @@ def _first(given: Exception) -> Exception:
         else:
             leaves.append(error)
     return next((leaf for leaf in leaves if isinstance(leaf, FlowError)), leaves[0])
+
+
+def _keeps_claims(context: RunContext) -> bool:
+    """As in Argo, claims go with a run that succeeded; with others only where ``OnWorkflowCompletion`` is said."""
+    strategy = text_of(object_of(context.spec, "volumeClaimGC"), "strategy")
+    return context.phase not in (None, WorkflowPhase.SUCCEEDED) and strategy != "OnWorkflowCompletion"
+
+
+def _remove_all_but_claims(folder: Path) -> None:
+    for child in folder.iterdir() if folder.is_dir() else ():
+        if child.name != CLAIMS:
+            remove_tree(child)
 
 
 def _make_scratch(folder: Path) -> None:

@@ -18,6 +18,8 @@ from flowcore_backends.local.layout import Mount
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.volume_files import VALUE_KINDS, ValueFile, files_of
 
+CLAIMS = "claims"  # the folder of a run's claims
+
 
 class Volumes:
     """Makes the volumes of one invocation when they are first mounted. ``folder`` is the node's, ``run_folder`` the run's."""
@@ -53,7 +55,7 @@ class Volumes:
         if name not in self._made:
             volume = self._volumes.get(name)
             if name in self._claim_templates:
-                self._made[name] = _folder(self._run_folder / "claims" / folder_name(name))
+                self._made[name] = _folder(self._run_folder / CLAIMS / folder_name(name))
             elif volume is None:
                 raise ExecutorError(f'volume mount "{name}" names no volume of the workflow or the template')
             else:
