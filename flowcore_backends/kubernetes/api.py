@@ -143,9 +143,11 @@ class Api:
         """
         return _object(await self._answer(method, path, query, body, content_type, patience))
 
-    async def send(self, method: str, path: str, *, body: Json = None, content_type: str = JSON, patience: float | None = None) -> None:
+    async def send(
+        self, method: str, path: str, *, query: Query = (), body: Json = None, content_type: str = JSON, patience: float | None = None
+    ) -> None:
         """The same, where what is answered is of no interest."""
-        await self._answer(method, path, (), body, content_type, patience)
+        await self._answer(method, path, query, body, content_type, patience)
 
     async def _answer(self, method: str, path: str, query: Query, body: Json, content_type: str, patience: float | None) -> bytes:
         try:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from flowcore.errors import ExecutorError
 
 _VALUED = {"-n": "namespace", "--namespace": "namespace", "--grace-period": "grace", "--cascade": "cascade", "--dry-run": "dry_run"}
-_VALUED |= {"--field-manager": "manager", "--validate": "validate", "--subresource": "subresource"}
+_VALUED |= {
+    "-l": "selector",
+    "--selector": "selector",
+    "--field-manager": "manager",
+    "--validate": "validate",
+    "--subresource": "subresource",
+}
 _PLAIN = {"--ignore-not-found": "ignore", "--force": "force", "--server-side": "server_side", "--force-conflicts": "force_conflicts"}
 _PLAIN |= {f"--{name}": name for name in ("save-config", "wait", "overwrite", "record", "timeout")}
 _CASCADES = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan", "true": "Background", "false": "Orphan"}
@@ -66,7 +72,7 @@ def read_flags(words: Sequence[str]) -> Flags:
             raise ExecutorError(
                 f"the flag {word} is not known here; known are {', '.join(sorted([*_VALUED, *_PLAIN]))}, TYPE/NAME and TYPE NAME"
             )
-    kind, name = _named(named)
+    kind, name = (named[0], "") if "selector" in given and len(named) == 1 and "/" not in named[0] else _named(named)
     return Flags(kind, name, given)
 
 

@@ -6,6 +6,7 @@ Rules are those of Argo's executor (its ``resource.go``), which calls kubectl; h
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import tempfile
 from datetime import timedelta
@@ -27,6 +28,8 @@ from flowcore_backends.kubernetes.kubectl_flags import Flags, read_flags
 
 _PATCHES = {"": STRATEGIC_PATCH, "strategic": STRATEGIC_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
 _ACTIONS = ("create", "apply", "patch", "replace", "delete", "get")
+_NAMES_TRIED = _CONFLICTS = 5
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _GONE = "The resource has been deleted while its status was still being checked. Will not be retried"
 
 
@@ -81,6 +84,9 @@ class ResourceRun:
         manifest = await self._manifest()
         if manifest is None and not flags.type:
             raise _Failed("Must provide at least one of flags or manifest.")
+        if "selector" in flags.given:
+            await self._delete_selected(action, flags)
+            return None, ""
         kind, namespace, name = await self._target(manifest, flags)
         path = kind.path(namespace, name)
         body = manifest if isinstance(manifest, dict) else {}
@@ -94,19 +100,75 @@ class ResourceRun:
                 strategy = text_of(self._resource, "mergeStrategy")
                 if strategy not in _PATCHES:
                     raise _Failed(f"the mergeStrategy {strategy!r} is not known; it is strategic, merge or json")
-                return await self._change("PATCH", path, manifest, flags, _PATCHES[strategy]), path
+                patch = await self._owned(body) if isinstance(manifest, dict) else manifest
+                return await self._change("PATCH", path, patch, flags, _PATCHES[strategy]), path
             case "create":
-                made = await self._change("POST", kind.path(namespace), await self._owned(body), flags, JSON)
+                made = await self._create(kind, namespace, await self._owned(body), flags)
                 return made, kind.path(namespace, text_of(object_of(made, "metadata"), "name"))
             case "replace":
-                current = await self._cluster.api.request("GET", path)
-                metadata = {"resourceVersion": object_of(current, "metadata").get("resourceVersion"), **object_of(body, "metadata")}
-                return await self._change("PUT", path, await self._owned({**body, "metadata": metadata}), flags, JSON), path
+                return await self._replace(path, await self._owned(body), flags), path
         query = [("fieldManager", flags.given.get("manager", "flowcore")), ("force", "true"), *flags.query]
         return await self._cluster.api.request("PATCH", path, body=await self._owned(body), query=query, content_type=APPLY), path
 
-    async def _change(self, method: str, path: str, body: Json, flags: Flags, content_type: str) -> JsonObject:
-        query = [("fieldManager", flags.given.get("manager", "flowcore")), *flags.query]
+    async def _create(self, kind: ResourceType, namespace: str, body: JsonObject, flags: Flags) -> JsonObject:
+        """Make the object; one that this node has made already, unseen (the answer was lost, the process killed), is taken as made.
+
+        It is told by the name under which changes of this node are recorded with the object (its field manager). A name that is to be generated
+        is generated here, from the node's, so that it is the same each time.
+        """
+        manager, metadata = flags.given.get("manager") or self._mark, object_of(body, "metadata")
+        generated = text_of(metadata, "generateName") if not text_of(metadata, "name") else ""
+        for number in range(_NAMES_TRIED):
+            named = {**body, "metadata": {**metadata, "name": f"{generated}{self._letters(number)}"}} if generated else body
+            try:
+                return await self._change("POST", kind.path(namespace), named, flags, JSON, manager)
+            except ApiError as error:
+                name = text_of(object_of(named, "metadata"), "name")
+                if error.reason != "AlreadyExists":
+                    raise
+                if (known := await self._made_here(kind.path(namespace, name))) is not None:
+                    return known
+                if not generated or number + 1 == _NAMES_TRIED:
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+    @property
+    def _mark(self) -> str:
+        return f"flowcore-{self._digest('')[:20]}"
+
+    def _letters(self, number: int) -> str:
+        """What Kubernetes might append to ``generateName``."""
+        return "".join(_LETTERS[byte % len(_LETTERS)] for byte in bytes.fromhex(self._digest(str(number)))[:5])
+
+    def _digest(self, more: str) -> str:
+        return hashlib.sha256(f"{self._invocation.uid}/{self._invocation.node}/{more}".encode()).hexdigest()
+
+    async def _made_here(self, path: str) -> JsonObject | None:
+        """The object at ``path``, if this very node has made it."""
+        try:
+            found = await self._cluster.api.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        managers = [text_of(one, "manager") for one in objects_of(object_of(found, "metadata"), "managedFields")]
+        return found if self._mark in managers else None
+
+    async def _replace(self, path: str, body: JsonObject, flags: Flags) -> JsonObject:
+        """Replace the object as it is now, also when somebody changes it meanwhile, unless the manifest says which version it is about."""
+        given = object_of(body, "metadata")
+        for number in range(_CONFLICTS):
+            current = await self._cluster.api.request("GET", path)
+            metadata = {"resourceVersion": object_of(current, "metadata").get("resourceVersion"), **given}
+            try:
+                return await self._change("PUT", path, {**body, "metadata": metadata}, flags, JSON)
+            except ApiError as error:
+                if error.reason != "Conflict" or "resourceVersion" in given or number + 1 == _CONFLICTS:
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+    async def _change(self, method: str, path: str, body: Json, flags: Flags, content_type: str, manager: str = "flowcore") -> JsonObject:
+        query = [("fieldManager", flags.given.get("manager", manager)), *flags.query]
         return await self._cluster.api.request(method, path, body=body, query=query, content_type=content_type)
 
     async def _get(self, path: str) -> JsonObject | None:
@@ -123,6 +185,15 @@ class ResourceRun:
         except ApiError as error:
             if error.status != 404:
                 raise
+
+    async def _delete_selected(self, action: str, flags: Flags) -> None:
+        """Delete all objects of a type that fulfil a label selector."""
+        if action != "delete" or not flags.type or flags.name:
+            raise _Failed("--selector is for delete, with a TYPE and no NAME: other actions are about one object")
+        kind = await self._cluster.discovery.named(flags.type)
+        path = kind.path(flags.namespace or self._namespace)
+        query = [("labelSelector", flags.given["selector"]), *flags.deletion]
+        await self._cluster.api.send("DELETE", path, query=query)
 
     async def _manifest(self) -> Json:
         """The manifest of the template, or of the artifact that it names; None if there is none."""

@@ -178,6 +178,8 @@ class FakeKube:
         body = await _body(request)
         if request.method == "POST":
             made = self._checked(resource, namespace, cast("JsonObject", body))
+            if manager := query.get("fieldManager"):
+                made = _managed(made, manager)
             if query.get("dryRun") == "All":
                 return made, 201
             return store.create(resource, namespace, made), 201
@@ -318,6 +320,12 @@ class FakeKube:
         finally:
             self._streams.pop(id(request), None)
         return answer_stream
+
+
+def _managed(body: JsonObject, manager: str) -> JsonObject:
+    """A new object with who made it, as API servers note it."""
+    note: JsonObject = {"manager": manager, "operation": "Update", "apiVersion": body.get("apiVersion", "v1"), "fieldsType": "FieldsV1"}
+    return {**body, "metadata": {**object_of(body, "metadata"), "managedFields": [note]}}
 
 
 def _told(event: Event, labels: str, fields: str) -> JsonObject | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of
-from flowcore.nodes import Phase
+from flowcore.nodes import NodeId, Phase
 from flowcore.ports import Invocation, Outcome
 from tests.backends.contract import invocation
 from tests.backends.kubernetes.test_executor import Scene, scene, until
@@ -20,7 +21,7 @@ pytest.importorskip("kubernetes_asyncio")
 
 from flowcore_backends.kubernetes.kubectl_flags import read_flags
 from flowcore_backends.kubernetes.resources import fulfilled
-from flowcore_backends.kubernetes.testing import ends
+from flowcore_backends.kubernetes.testing import Fault, ends
 
 JOB: JsonObject = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": {"parallelism": 1}}
 WIDGET: JsonObject = {
@@ -137,6 +138,42 @@ async def test_names_can_be_generated_and_namespaces_given(tmp_path: Path) -> No
         ended = await it.run(resource("create", manifest, {"name": {"jsonPath": "{.metadata.name}"}}, successCondition="spec.size = 1"))
         assert ended.parameters["name"].startswith("w-")
         assert object_of(it.kube.objects("widgets")[0], "metadata")["namespace"] == "other"
+
+
+@pytest.mark.parametrize("metadata", [{"name": "w"}, {"generateName": "w-"}])
+async def test_what_was_made_though_nobody_heard_of_it_is_taken_as_made(tmp_path: Path, metadata: Any) -> None:
+    """The answer was lost, or the process was killed and the node is run again; what somebody else has made is not taken."""
+    asked = resource("create", {**WIDGET, "metadata": metadata}, {"name": {"jsonPath": "{.metadata.name}"}})
+    async with here(tmp_path) as it:
+        it.kube.faults.append(Fault("POST .*widgets", drop=True, after=True))
+        first, second = await it.run(asked), await it.run(asked)
+        assert (first.phase, first.message, second.parameters) == (Phase.SUCCEEDED, "", first.parameters)
+        assert it.names("widgets") == [first.parameters["name"]]
+        third = await it.run(replace(asked, node=NodeId("another")))
+        if "name" in metadata:
+            assert (third.phase, third.message) == (Phase.FAILED, 'resource template act: widgets "w" already exists')
+        else:
+            assert len(it.names("widgets")) == 2
+
+
+async def test_an_object_that_somebody_changes_meanwhile_is_replaced_all_the_same(tmp_path: Path) -> None:
+    conflict = {"kind": "Status", "reason": "Conflict", "message": "the object has been modified"}
+    async with here(tmp_path) as it:
+        keep(it, "widgets", WIDGET)
+        it.kube.faults.append(Fault("PUT .*widgets", status=409, body=conflict, times=2))
+        ended = await it.run(resource("replace", {**WIDGET, "spec": {"size": 5}}))
+        assert (ended.phase, ended.message, spec_of(it, "widgets")) == (Phase.SUCCEEDED, "", {"size": 5})
+        it.kube.faults.append(Fault("PUT .*widgets", status=409, body=conflict, times=9))
+        assert (await it.run(resource("replace", WIDGET))).message == "resource template act: the object has been modified"
+
+
+async def test_all_that_fulfil_a_selector_are_deleted(tmp_path: Path) -> None:
+    async with here(tmp_path) as it:
+        for name, size in (("a", "s"), ("b", "s"), ("c", "l")):
+            keep(it, "widgets", {**WIDGET, "metadata": {"name": name, "labels": {"size": size}}})
+        assert (await it.run(resource("delete", None, flags=["widgets", "-l", "size=s"]))).phase is Phase.SUCCEEDED
+        assert it.names("widgets") == ["c"]
+        assert "--selector is for delete" in (await it.run(resource("get", None, flags=["widgets", "-l", "size=s"]))).message
 
 
 async def test_a_manifest_can_be_an_artifact(tmp_path: Path) -> None:
