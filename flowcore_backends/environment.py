@@ -49,6 +49,14 @@ def environment_of(container: Container, facts: PodFacts, catalog: Catalog) -> d
     return environment
 
 
+def given_environment(container: Container, facts: PodFacts, catalog: Catalog) -> dict[str, str]:
+    """``environment_of`` for a container that is about to start: what cannot be found is said as Kubernetes says it."""
+    try:
+        return environment_of(container, facts, catalog)
+    except ExecutorError as error:
+        raise ExecutorError(f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}") from error
+
+
 def expand(text: str, environment: Mapping[str, str]) -> str:
     """Replace ``$(NAME)`` by the variable's value, as Kubernetes does in ``command``, ``args`` and ``env``; ``$$`` is one dollar sign."""
     if "$" not in text:

@@ -16,8 +16,8 @@ from flowcore.language.tags import substitute_text
 from flowcore.plan.strategic import strategic_patch
 from flowcore.ports import RunContext
 from flowcore.yaml import read
+from flowcore_backends.main_containers import MAIN
 
-_MAIN = "main"
 _OF_TEMPLATE = ("securityContext", "hostAliases")
 _OF_WORKFLOW = ("dnsConfig", "dnsPolicy", "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "imagePullSecrets")
 
@@ -47,9 +47,9 @@ def patched(invocation: Invocation, context: RunContext) -> tuple[Invocation, Ru
         names = [text_of(one, "name") for one in objects_of(container_set, "containers")]
         made["containerSet"] = {**container_set, "containers": [named[name] for name in names if name in named]}
     else:
-        names = [_MAIN]
+        names = [MAIN]
         kind = "script" if isinstance(body.get("script"), dict) else "container"
-        made[kind] = named.get(_MAIN, object_of(body, kind))
+        made[kind] = named.get(MAIN, object_of(body, kind))
     added = [name for name in named if name not in (*names, *sidecars)]
     made["sidecars"] = [named[name] for name in (*sidecars, *added) if name in named]
     made["initContainers"] = [*objects_of(pod, "initContainers")]
@@ -62,7 +62,7 @@ def _pod_of(invocation: Invocation, spec: JsonObject) -> JsonObject:
     """What of a template stands in the spec of its pod."""
     body = invocation.body
     main = object_of(body, "script") or object_of(body, "container")
-    mains = objects_of(object_of(body, "containerSet"), "containers") or [{**main, "name": _MAIN}]
+    mains = objects_of(object_of(body, "containerSet"), "containers") or [{**main, "name": MAIN}]
     volumes = {text_of(volume, "name"): volume for volume in (*invocation.volumes, *objects_of(body, "volumes"))}
     pod: JsonObject = {
         "containers": [*mains, *objects_of(body, "sidecars")],

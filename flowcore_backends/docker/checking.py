@@ -19,6 +19,7 @@ from flowcore_backends.docker.security import Machine, resources_of, security_of
 from flowcore_backends.docker.settings import network_of
 from flowcore_backends.docker.volumes import Volumes
 from flowcore_backends.environment import environment_of
+from flowcore_backends.main_containers import MAIN
 from flowcore_backends.pod_identity import pod_facts, pod_volumes
 from flowcore_backends.pod_spec_patch import patched
 from flowcore_backends.router import kind_of
@@ -31,7 +32,6 @@ _OF_PODS = (*_PLACEMENT, "podDisruptionBudget", "resourceClaims", "podResources"
 _OF_CONTAINERS = ("resizePolicy", "restartPolicyRules", "volumeDevices")
 _OF_SECURITY = ("seLinuxOptions", "windowsOptions", "procMount", "appArmorProfile")
 _RESOURCES = ("cpu", "memory", "nvidia.com/gpu", "amd.com/gpu")
-_MAIN = "main"
 
 
 def problems_of(manifest: JsonObject, catalog: Catalog, options: DockerOptions) -> list[Problem]:
@@ -85,7 +85,7 @@ class _Check:
             yield from zip(template.container_set.containers, written, strict=True)
         elif (only := template.script or template.container) is not None:
             kind = "script" if template.script is not None else "container"
-            yield only.model_copy(update={"name": _MAIN}), object_of(body, kind)
+            yield only.model_copy(update={"name": MAIN}), object_of(body, kind)
         yield from zip(template.init_containers, objects_of(body, "initContainers"), strict=True)
         yield from zip(template.sidecars, objects_of(body, "sidecars"), strict=True)
 

@@ -16,8 +16,8 @@ from flowcore.jsontypes import JsonObject
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api, open_api
 from flowcore_backends.docker.endpoint import find_endpoint
-from flowcore_backends.docker.judgement import when
 from flowcore_backends.docker.run_objects import is_looked_after, remove_objects, remove_shared
+from flowcore_backends.docker.states import when
 
 _AT_ONCE = 8
 _PATIENCE = timedelta(seconds=10)

@@ -14,9 +14,9 @@ from flowcore.errors import ArtifactError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.ports import RunContext
 from flowcore_backends.docker.api import Api
-from flowcore_backends.docker.judgement import Collected
 from flowcore_backends.docker.pod import absolute
 from flowcore_backends.docker.tarballs import only_file, repack
+from flowcore_backends.pod_judgement import Collected
 
 _LARGEST_ARTIFACT = 1 << 40
 _TAR_ROOM = 1 << 16  # what a tar adds to a single file, attributes included

@@ -10,23 +10,22 @@ import json
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation
-from flowcore.errors import ExecutorError, ExpressionError
+from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of
-from flowcore.language.quantities import parse_duration
 from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.ports import RunContext
 from flowcore_backends.docker.labels import container_labels, pod_object_name
 from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.volumes import MountPlan, VolumePlan, Volumes
-from flowcore_backends.environment import environment_of, expand
+from flowcore_backends.environment import expand, given_environment
+from flowcore_backends.main_containers import MAIN, main_containers
 from flowcore_backends.pod_identity import argo_variables, pod_facts
 
-MAIN, HOLDER = "main", "pod"
+HOLDER = "pod"
 ARGO_FOLDER = "/argo"
 SCRIPT_PATH, PROGRESS_PATH = "/argo/staging/script", "/argo/progress"
 PLAIN_PROGRESS_PATH = "/argo-progress"  # where there is no folder of ours, and the user may write to the root
@@ -99,6 +98,10 @@ class PodPlan:
         """The sidecars that are started with the main containers."""
         return [container for container in self.containers if container.role == "sidecar" and not container.native]
 
+    def natives(self) -> frozenset[str]:
+        """The names of the native sidecars, of which how they ended says nothing."""
+        return frozenset(container.name for container in self.containers if container.native)
+
     def of_role(self, role: Role) -> list[ContainerPlan]:
         """The containers of one role, in the template's order."""
         return [container for container in self.containers if container.role == role]
@@ -117,7 +120,7 @@ class _Planner:
         self.volumes = Volumes(invocation, context, options, self.facts)
 
     def plan(self) -> PodPlan:
-        mains = [self._container(container, "main") for container in self._main_containers()]
+        mains = [self._container(container, "main") for container in main_containers(self.template, "docker")]
         first = next((plan for plan in mains if plan.name == MAIN), mains[0])
         inputs = self._inputs(first)
         users = [*self.template.init_containers, *self.template.sidecars]
@@ -142,18 +145,6 @@ class _Planner:
             holder_name=pod_object_name(self.invocation, HOLDER),
             labels=container_labels(self.invocation, HOLDER, HOLDER, self.host),
         )
-
-    def _main_containers(self) -> list[Container]:
-        template = self.template
-        if template.container_set is not None:
-            return [
-                node.model_copy(update={"volume_mounts": [*node.volume_mounts, *template.container_set.volume_mounts]})
-                for node in template.container_set.containers
-            ]
-        only = template.script or template.container
-        if only is None:
-            raise ExecutorError(f"the docker backend cannot run templates of the type {template.template_type}")
-        return [only.model_copy(update={"name": MAIN})]
 
     def _inputs(self, main: ContainerPlan) -> list[InputPlan]:
         found = []
@@ -209,12 +200,7 @@ class _Planner:
         return plan
 
     def _container(self, container: Container, role: Role) -> ContainerPlan:
-        try:
-            given = environment_of(container, self.facts, self.context.catalog)
-        except ExecutorError as error:
-            raise ExecutorError(
-                f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
-            ) from error
+        given = given_environment(container, self.facts, self.context.catalog)
         if not container.image:
             raise ExecutorError(f"container {container.name} of template {self.invocation.template_name} has no image, which Docker needs")
         return ContainerPlan(
@@ -266,15 +252,3 @@ def absolute(path: str, working_dir: str) -> str:
 def within(path: str, folder: str) -> bool:
     """Whether ``path`` is ``folder`` or lies below it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def retries_of(invocation: Invocation) -> tuple[int, timedelta]:
-    """How often a container of a set is run again, and after which pause. Raises ExecutorError for a number or duration that is none."""
-    template = invocation.template
-    strategy = template.container_set.retry_strategy if template.container_set is not None else None
-    if strategy is None or strategy.retries is None:
-        return 0, timedelta(0)
-    try:
-        return max(0, int(strategy.retries)), parse_duration(strategy.duration) if strategy.duration else timedelta(0)
-    except (ValueError, ExpressionError) as error:
-        raise ExecutorError(f"containerSet.retryStrategy of template {template.name}: {error}") from error

@@ -1,7 +1,7 @@
 """One invocation from its inputs to its outcome: get ready, init containers, main containers and sidecars side by side, outputs.
 
 Or, where an earlier process began: take over what still runs or has ended. Made by ``DockerExecutor.run``; how the ends of the containers make
-an outcome says ``judgement.py``.
+an outcome says ``pod_judgement.py``.
 """
 
 from __future__ import annotations
@@ -19,24 +19,16 @@ from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.docker import labels
 from flowcore_backends.docker.api import Api
-from flowcore_backends.docker.judgement import (
-    DEPENDENCY_FAILED,
-    START_ERROR,
-    TERMINATED,
-    Collected,
-    Ended,
-    has_ended,
-    has_started,
-    judge,
-    stopped_outcome,
-)
 from flowcore_backends.docker.outputs import Outputs, keep_log
-from flowcore_backends.docker.pod import HOLDER, MAIN, PROGRESS_VARIABLE, TERMINATION_LOG, ContainerPlan, PodPlan, plan_pod, retries_of
+from flowcore_backends.docker.pod import HOLDER, PROGRESS_VARIABLE, TERMINATION_LOG, ContainerPlan, PodPlan, plan_pod
 from flowcore_backends.docker.probing import Prober
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.running import RunningContainer, deleted
 from flowcore_backends.docker.settings import PodSettings, container_body
 from flowcore_backends.docker.starting import PodStart, Surroundings, earlier_containers, envoy_of
+from flowcore_backends.docker.states import has_ended, has_started
+from flowcore_backends.main_containers import MAIN, retries_of
+from flowcore_backends.pod_judgement import DEPENDENCY_FAILED, START_ERROR, TERMINATED, Collected, Ended, judge, stopped_outcome
 
 _FIRST_PROGRESS_SECONDS = 3.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # before a native sidecar is started again
@@ -229,6 +221,7 @@ class PodRun:
             result=main.result.text if main is not None and main.result is not None else None,
             progress=self._progress,
             host_node_name=self._around.host,
+            tolerated=self._pod.natives(),
         )
 
     async def _run_main(self, plan: ContainerPlan, start: PodStart) -> None:
@@ -238,7 +231,7 @@ class PodRun:
         if any(self._ended[name].code != 0 for name in plan.dependencies):
             self._ended[plan.name] = Ended(plan.name, TERMINATED if self._stop.is_set() else DEPENDENCY_FAILED)
         else:
-            retries, pause = retries_of(self._invocation)
+            retries, pause = retries_of(self._invocation.template)
             ended = await self._run_container(plan, start)
             while ended.code != 0 and retries and not self._stop.is_set():
                 retries -= 1

@@ -10,9 +10,9 @@ from aiodocker.exceptions import DockerError
 
 from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore_backends.docker.api import Api
-from flowcore_backends.docker.judgement import address_of
 from flowcore_backends.docker.probe_program import program
 from flowcore_backends.docker.running import RunningContainer
+from flowcore_backends.docker.states import address_of
 from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.probes import answers, connects, get_request, port_number, probe_number
 

@@ -15,9 +15,10 @@ from flowcore.nodes import NodeId
 from flowcore.ports import Reporter
 from flowcore_backends.docker.api import NOT_FOUND, Api, passes, told
 from flowcore_backends.docker.frames import Frames, Stream
-from flowcore_backends.docker.judgement import START_ERROR, TERMINATED, Ended, ended_of, has_ended, has_started
 from flowcore_backends.docker.pod import ContainerPlan
+from flowcore_backends.docker.states import ended_of, has_ended, has_started
 from flowcore_backends.output import LineReporter, Tail
+from flowcore_backends.pod_judgement import START_ERROR, TERMINATED, Ended
 
 _SECONDS_FOR_LAST_OUTPUT = 60.0  # without anything new; a busy engine is slow, and an ended container has an end of output
 _SECONDS_TO_END = 2.0

@@ -22,7 +22,6 @@ from flowcore_backends.docker.api import Api
 from flowcore_backends.docker.credentials import configured_credentials, registry_of, secret_credentials
 from flowcore_backends.docker.endpoint import config_folder
 from flowcore_backends.docker.images import Images, policy_of
-from flowcore_backends.docker.judgement import has_started
 from flowcore_backends.docker.labels import CONTAINER, label_filters, labels_of
 from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.pod import (
@@ -41,6 +40,7 @@ from flowcore_backends.docker.probing import Envoy
 from flowcore_backends.docker.run_objects import RunObjects
 from flowcore_backends.docker.security import Machine, is_root, refuse_root, user_of
 from flowcore_backends.docker.settings import PodSettings, holder_body, holder_path, names_of, network_of, pod_host_name, volume_body
+from flowcore_backends.docker.states import has_started
 from flowcore_backends.docker.tarballs import Entry, packed
 from flowcore_backends.docker.volumes import MountPlan, VolumePlan
 

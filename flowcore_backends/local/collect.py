@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyio import to_thread
@@ -13,18 +12,9 @@ from anyio import to_thread
 from flowcore.artifacts import locations, staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ArtifactError
-from flowcore.jsontypes import JsonObject
 from flowcore.ports import RunContext
 from flowcore_backends.local.process import Container
-
-
-@dataclass(slots=True)
-class Collected:
-    """What was found; ``problem`` is the first thing that went wrong, other than an output that is not there."""
-
-    parameters: dict[str, str] = field(default_factory=dict)
-    artifacts: dict[str, JsonObject] = field(default_factory=dict)
-    problem: str = ""
+from flowcore_backends.pod_judgement import Collected
 
 
 async def collect(process: Container, invocation: Invocation, context: RunContext, scratch: Path, found: Collected) -> None:

@@ -12,29 +12,27 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation
-from flowcore.errors import ExecutorError, ExpressionError
+from flowcore.errors import ExecutorError
 from flowcore.jsontypes import text_of
-from flowcore.language.quantities import parse_duration, whole_quantity
+from flowcore.language.quantities import whole_quantity
 from flowcore.models.containers import Container, ContainerNode, UserContainer
-from flowcore.models.templates import Template
 from flowcore.ports import RunContext
-from flowcore_backends.environment import environment_of, expand
+from flowcore_backends.environment import expand, given_environment
 from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.layout import TERMINATION_LOG, Mount
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.volumes import Volumes
+from flowcore_backends.main_containers import MAIN, main_containers
 from flowcore_backends.pod_identity import argo_variables, claim_templates, pod_facts, pod_volumes
 
 ARGO_FOLDER = "/argo"  # in a view; holds what we give the main container beside its inputs
 _SCRIPT, _PROGRESS = "staging/script", "progress"
 _PROGRAMS = "/argo/bin"
-MAIN = "main"
 
 OURS = (ARGO_FOLDER, _PROGRAMS)  # what a view shows of ours, which templates know nothing of
 
@@ -95,9 +93,9 @@ class _Planner:
         self.volumes = Volumes(pod_volumes(invocation), claim_templates(context), folder, run_folder, options, self.facts, context.catalog)
 
     def plan(self) -> PodPlan:
-        main = self._main_containers()
+        main = main_containers(self.template, "local")
         first = next((container for container in main if container.name == MAIN), main[0])
-        environment = self._given_environment(first)
+        environment = given_environment(first, self.facts, self.context.catalog)
         self.working_dir = self._working_dir(first, environment)
         mounts = self.volumes.mounts(first.volume_mounts, environment)
         inputs, artifact_mounts, in_volumes = self._inputs(mounts)
@@ -106,18 +104,6 @@ class _Planner:
         plans += [self._main_container(container, artifact_mounts) for container in main]
         plans += [self._user_container(container, "sidecar", mirrored) for container in self.template.sidecars]
         return PodPlan(containers=plans, inputs=inputs, in_volumes=in_volumes)
-
-    def _main_containers(self) -> list[Container]:
-        template = self.template
-        if template.container_set is not None:
-            return [
-                node.model_copy(update={"volume_mounts": [*node.volume_mounts, *template.container_set.volume_mounts]})
-                for node in template.container_set.containers
-            ]
-        only = template.script or template.container
-        if only is None:
-            raise ExecutorError(f"the local backend cannot run templates of the type {template.template_type}")
-        return [only.model_copy(update={"name": MAIN})]
 
     def _inputs(self, mounts: Sequence[Mount]) -> tuple[list[tuple[staging.Declared, Path]], list[Mount], list[tuple[Path, str, str]]]:
         """Where input artifacts go: into the volume that their path lies in, else into a place of their own, shown at their path."""
@@ -170,12 +156,7 @@ class _Planner:
         return plan
 
     def _container(self, container: Container, role: Role) -> ContainerPlan:
-        try:
-            given = environment_of(container, self.facts, self.context.catalog)
-        except ExecutorError as error:
-            raise ExecutorError(
-                f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
-            ) from error
+        given = given_environment(container, self.facts, self.context.catalog)
         environment = {
             **self.options.inherited_environment(),
             "HOSTNAME": self.invocation.pod_name,
@@ -201,14 +182,6 @@ class _Planner:
             folder=folder,
             memory=_memory_limit(container),
         )
-
-    def _given_environment(self, container: Container) -> dict[str, str]:
-        try:
-            return environment_of(container, self.facts, self.context.catalog)
-        except ExecutorError as error:
-            raise ExecutorError(
-                f"Pod failed before {container.name} container starts due to CreateContainerConfigError: {error}"
-            ) from error
 
     def _argv(self, container: Container, environment: Mapping[str, str]) -> list[str]:
         command = [expand(word, environment) for word in container.command]
@@ -273,14 +246,3 @@ def _memory_limit(container: Container) -> int | None:
 def _within(path: str, folder: str) -> bool:
     folder = posixpath.normpath(folder)
     return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def retries_of(template: Template) -> tuple[int, timedelta]:
-    """How often a container of a set is run again, and after which pause. Raises ExecutorError for a number or duration that is none."""
-    strategy = template.container_set.retry_strategy if template.container_set is not None else None
-    if strategy is None or strategy.retries is None:
-        return 0, timedelta(0)
-    try:
-        return max(0, int(strategy.retries)), parse_duration(strategy.duration) if strategy.duration else timedelta(0)
-    except (ValueError, ExpressionError) as error:
-        raise ExecutorError(f"containerSet.retryStrategy of template {template.name}: {error}") from error

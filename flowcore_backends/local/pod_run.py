@@ -1,12 +1,13 @@
 """One invocation from its inputs to its outcome: stage, init containers, main containers and sidecars side by side, outputs.
 
-Made by ``LocalExecutor.run``; how the ends of the containers make an outcome says ``judgement.py``.
+Made by ``LocalExecutor.run``; how the ends of the containers make an outcome says ``pod_judgement.py``.
 """
 
 from __future__ import annotations
 
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.local import shared_paths
-from flowcore_backends.local.collect import Collected, collect, collect_logs
-from flowcore_backends.local.judgement import DEPENDENCY_FAILED, TERMINATED, judge, stopped_outcome
+from flowcore_backends.local.collect import collect, collect_logs
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.placing import place_in_volume, see_what_came
-from flowcore_backends.local.pod import MAIN, ContainerPlan, PodPlan, plan_pod, progress_file, retries_of
+from flowcore_backends.local.pod import ContainerPlan, PodPlan, plan_pod, progress_file
 from flowcore_backends.local.readiness import wait_ready
-from flowcore_backends.local.running import Ended, RunningContainer, Surroundings
+from flowcore_backends.local.running import RunningContainer, Surroundings
+from flowcore_backends.main_containers import MAIN, retries_of
+from flowcore_backends.pod_judgement import DEPENDENCY_FAILED, TERMINATED, Collected, Ended, judge, stopped_outcome
 
 _PROGRESS_SECONDS = 1.0
 _LONGEST_PROGRESS = 64
@@ -48,7 +50,6 @@ class PodRun:
         self._folder, self._run_folder = folder, run_folder
         self._running: dict[str, RunningContainer] = {}
         self._ended: dict[str, Ended] = {}
-        self._times: dict[str, tuple[datetime, datetime]] = {}
         self._begun: dict[str, anyio.Event] = {}
         self._over: dict[str, anyio.Event] = {}
         self._stop, self._asked_again, self._kill_at = anyio.Event(), anyio.Event(), 0.0
@@ -103,7 +104,7 @@ class PodRun:
         with shared_paths.shown(pod, isolated=self._surroundings.isolated):
             for plan in pod.of_role("init"):
                 if (await self._run_container(plan)).code != 0:
-                    return judge(pod, self._ended, self._times, Collected(), invocation=self._invocation, result=None)
+                    return self._outcome(pod, Collected())
             if self._stop.is_set():
                 return stopped_outcome()
             return await self._run_pod(pod)
@@ -144,9 +145,18 @@ class PodRun:
                 await self._end_sidecars(sidecars)
             around.cancel_scope.cancel()
         self._read_progress()
+        return self._outcome(pod, collected)
+
+    def _outcome(self, pod: PodPlan, collected: Collected) -> Outcome:
         main = self._running.get(MAIN)
-        result = main.result.text if main is not None and main.result is not None else None
-        return judge(pod, self._ended, self._times, collected, invocation=self._invocation, result=result, progress=self._progress)
+        return judge(
+            pod.containers,
+            self._ended,
+            collected,
+            members=self._invocation.template.container_set is not None,
+            result=main.result.text if main is not None and main.result is not None else None,
+            progress=self._progress,
+        )
 
     async def _run_main(self, plan: ContainerPlan) -> None:
         """A main container: after those it depends on, and again as often as its set allows."""
@@ -177,7 +187,7 @@ class PodRun:
             if plan.name in self._begun:
                 self._begun[plan.name].set()
             ended = await container.run()
-        self._ended[plan.name], self._times[plan.name] = ended, (begun, datetime.now(UTC))
+        self._ended[plan.name] = replace(ended, begun=begun, over=datetime.now(UTC))
         return ended
 
     async def _collect(self, pod: PodPlan) -> Collected:

@@ -16,6 +16,7 @@ from flowcore_backends.local.pipes import read_pipe
 from flowcore_backends.local.pod import ContainerPlan
 from flowcore_backends.local.process import Container, Exit, Launcher
 from flowcore_backends.output import LineReporter, Tail
+from flowcore_backends.pod_judgement import Ended
 
 _SECONDS_FOR_LAST_OUTPUT = 5.0
 _LONGEST_TERMINATION_MESSAGE = 4096
@@ -31,24 +32,6 @@ class Surroundings:
     isolated: bool
     needs_user_namespace: bool
     visible: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a container ended: ``reason`` is Kubernetes' word (``Error``, ``OOMKilled``, ``StartError``), ``note`` its termination message."""
-
-    name: str
-    code: int
-    reason: str = "Error"
-    note: str = ""
-
-    @property
-    def message(self) -> str:
-        """As a node's message has it; empty for success."""
-        if self.code == 0:
-            return ""
-        text = f"{self.name}: {self.reason} (exit code {self.code})"
-        return f"{text}: {self.note}" if self.note else text
 
 
 class RunningContainer:

@@ -11,8 +11,8 @@ from flowcore.nodes import NodeId
 from flowcore.ports import Logged
 from flowcore_backends.environment import PodFacts, expand, field_value
 from flowcore_backends.local.folder_names import folder_name
-from flowcore_backends.local.running import Ended
 from flowcore_backends.output import LONGEST_LINE, LineReporter
+from flowcore_backends.pod_judgement import Ended
 
 VALUES = {"A": "1", "B": "", "with space": "s"}
 

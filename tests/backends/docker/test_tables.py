@@ -29,11 +29,12 @@ from flowcore_backends.docker.endpoint import Endpoint, find_endpoint
 from flowcore_backends.docker.executor import reaches_containers
 from flowcore_backends.docker.frames import Frames
 from flowcore_backends.docker.images import PullProgress, policy_of, pull_parameters
-from flowcore_backends.docker.judgement import Collected, Ended, address_of, ended_of, judge, when
 from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.pod import PodPlan, absolute, plan_pod
 from flowcore_backends.docker.security import Machine, resources_of, security_of, user_of
 from flowcore_backends.docker.settings import PodSettings, container_body, holder_body, names_of, network_of
+from flowcore_backends.docker.states import address_of, ended_of, when
+from flowcore_backends.pod_judgement import Collected, Ended, judge
 from flowcore_backends.probes import get_request
 from tests.backends.contract import invocation, run_context
 
