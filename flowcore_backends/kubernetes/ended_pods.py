@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from datetime import timedelta
 
 from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
@@ -76,13 +77,8 @@ class EndedPods:
                 _log.warning("run %s: ended pods are not labelled: %s", self._context.name, error)
 
     async def _delete_later(self, metadata: JsonObject) -> None:
-        delay = text_of(object_of(self._context.spec, "podGC"), "deleteDelayDuration")
         try:
-            seconds = parse_duration(delay).total_seconds() if delay else self._options.delete_delay.total_seconds()
-        except (ExpressionError, ValueError):
-            seconds = self._options.delete_delay.total_seconds()
-        try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(delete_delay(self._context.spec, self._options).total_seconds())
         finally:  # the end of the run makes it hurry
             await delete_pod(self._api, self._namespace, metadata)
 
@@ -119,16 +115,29 @@ class EndedPods:
                 return found
 
 
-async def delete_pod(api: Api, namespace: str, metadata: JsonObject, grace: int | None = None) -> None:
-    """Delete a pod, and no other of its name. One that is gone is no error. Raises ExecutorError where ``grace`` is given, else it is logged."""
-    body: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": metadata.get("uid")}}
+def delete_delay(spec: JsonObject, options: KubernetesOptions) -> timedelta:
+    """How long an ended pod stays that ``podGC`` deletes."""
+    given = text_of(object_of(spec, "podGC"), "deleteDelayDuration")
     try:
-        path = pods_path(namespace, text_of(metadata, "name"))
-        await api.request("DELETE", path, body=body, query=query_of(gracePeriodSeconds=grace))
+        return parse_duration(given) if given else options.delete_delay
+    except (ExpressionError, ValueError):
+        return options.delete_delay
+
+
+async def delete_pod(api: Api, namespace: str, metadata: JsonObject, grace: int | None = None, *, must: bool = False) -> None:
+    """Delete a pod, and no other of its name; ``grace`` (seconds) is for its containers that run. One that is gone is no error.
+
+    Raises ExecutorError where it ``must`` be, else that is logged. The grace stands in the body: of a request with a body, servers read nothing else.
+    """
+    body: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": metadata.get("uid")}}
+    if grace is not None:
+        body["gracePeriodSeconds"] = grace
+    try:
+        await api.send("DELETE", pods_path(namespace, text_of(metadata, "name")), body=body)
     except ExecutorError as error:
         if isinstance(error, ApiError) and error.status in (404, 409):
             return
-        if grace is not None:
+        if must:
             raise
         _log.warning("pod %s was not deleted: %s", metadata.get("name"), error)
 
@@ -156,8 +165,8 @@ async def _is_there(api: Api, namespace: str, name: str, run: str) -> bool:
     if object_of(metadata, "annotations").get(RUN) != run:
         return False
     if not metadata.get("deletionTimestamp"):
-        await delete_pod(api, namespace, metadata, grace=1)
+        await delete_pod(api, namespace, metadata, grace=1, must=True)
     return True
 
 
-__all__ = ["EndedPods", "delete_pod", "delete_pods"]
+__all__ = ["EndedPods", "delete_delay", "delete_pod", "delete_pods"]

@@ -15,6 +15,7 @@ ON_EXIT = "workflows.argoproj.io/on-exit"
 INSTANCE = "workflows.argoproj.io/controller-instanceid"  # keeps an Argo controller of the same cluster away
 NODE_NAME = "workflows.argoproj.io/node-name"
 NODE_ID = "workflows.argoproj.io/node-id"
+GC_STRATEGY = "workflows.argoproj.io/pod-gc-strategy"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN = "flowcore/run-uid"  # annotation: whose object it is

@@ -30,6 +30,7 @@ from flowcore_backends.output import LineReporter, Tail
 _DELETED = Verdict(Phase.ERROR, "pod deleted")
 _ON_THE_WAY = ("ContainerCreating", "PodInitializing")  # every pod is, for a moment
 _MOMENT = 1.0  # seconds
+_LEAST_GRACE = 1  # second, for containers that had their time
 _SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes with main's, or a second later
 _SECONDS_FOR_PHASE = 5.0
 _SECONDS_FOR_DOOM = 60.0  # a pod that the kubelet has given up is told to be Failed when all of it has ended
@@ -211,10 +212,10 @@ class PodRun:
             self._followed.poke()
 
     async def _delete(self) -> None:
-        """Delete the pod once; what never started needs no grace."""
+        """Delete the pod once; what never started needs no grace, but the kubelet's word that it is gone."""
         if self._view.uid and not self._view.terminating:
-            grace = self._grace if self._view.started else 0
-            await delete_pod(self._cluster.api, self._namespace, self._view.metadata, grace)
+            grace = self._grace if self._view.started else _LEAST_GRACE
+            await delete_pod(self._cluster.api, self._namespace, self._view.metadata, grace, must=True)
 
     # --- its end --------------------------------------------------------------------------------------------------------------------
 
@@ -251,7 +252,7 @@ class PodRun:
             view = self._view
             verdict = view.verdict() if view.final else verdict
         if not view.regular_ended and not self._followed.gone:
-            await delete_pod(self._cluster.api, self._namespace, view.metadata)
+            await delete_pod(self._cluster.api, self._namespace, view.metadata, _LEAST_GRACE)
         if self._stop.is_set():
             return verdict if view.started else Verdict(Phase.FAILED)
         return _DELETED if self._was_taken() else verdict

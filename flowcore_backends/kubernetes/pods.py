@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
-from flowcore.language.quantities import parse_duration
+from flowcore.language.quantities import format_duration, parse_duration
 from flowcore_backends.kubernetes import capture
 from flowcore_backends.kubernetes.capture import MAIN, ROOT, VOLUME, Layout, PlacedInput
-from flowcore_backends.kubernetes.labels import DEFAULT_CONTAINER, pod_annotations, pod_labels
+from flowcore_backends.kubernetes.ended_pods import delete_delay
+from flowcore_backends.kubernetes.labels import DEFAULT_CONTAINER, GC_STRATEGY, pod_annotations, pod_labels
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.pod_spec_patch import patched_spec
 
@@ -65,6 +66,8 @@ class _Builder:
         shared, own = object_of(self.spec, "podMetadata"), object_of(self.body, "metadata")
         default = MAIN if MAIN in self.layout.mains else self.layout.mains[-1]
         annotations = {**pod_annotations(self.invocation, self.options), DEFAULT_CONTAINER: default}
+        if (collection := self.spec.get("podGC")) is not None and isinstance(collection, dict):
+            annotations[GC_STRATEGY] = f"{text_of(collection, 'strategy')}/{format_duration(delete_delay(self.spec, self.options))}"
         metadata: JsonObject = {
             "name": self.invocation.pod_name,
             "namespace": self.options.namespace or self.invocation.namespace,

@@ -26,6 +26,7 @@ _SIGNAL_BASE = 128
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _SECONDS_FOR_SIDECARS = 5.0
 _SECONDS_BETWEEN_PROBES = 0.05
+_SECONDS_TO_DIE = 5.0
 
 
 def local_processes(folder: Path) -> Life:
@@ -37,6 +38,7 @@ def local_processes(folder: Path) -> Life:
             await kubelet.run()
         finally:
             kubelet.kill()
+            await kubelet.reap()
 
     return life
 
@@ -82,6 +84,12 @@ class _Kubelet:
         for process in self.processes.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    async def reap(self) -> None:
+        """Wait until all of them are gone: what is killed is."""
+        for process in self.processes.values():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _SECONDS_TO_DIE)
 
     # --- containers -----------------------------------------------------------------------------------------------------------------
 

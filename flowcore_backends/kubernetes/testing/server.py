@@ -190,8 +190,8 @@ class FakeKube:
             if "apply-patch" in form and (resource, namespace, name) not in store.objects:
                 return store.create(resource, namespace, cast("JsonObject", body)), 201
             return store.patch(resource, namespace, name, body, form), 200
-        options = body if isinstance(body, dict) else {}
-        given = query.get("gracePeriodSeconds", options.get("gracePeriodSeconds"))
+        options: JsonObject = body if isinstance(body, dict) else {**query}  # of a request with a body nothing else is read
+        given = options.get("gracePeriodSeconds")
         grace = int(str(given)) if given is not None else None
         if not name:
             for one in store.select(resource, namespace, query.get("labelSelector", "")):

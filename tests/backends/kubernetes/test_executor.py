@@ -197,6 +197,19 @@ class TestLife:
             assert (await task).phase is Phase.FAILED
             assert not it.reported(Started)
 
+    async def test_stopping_gives_the_grace_that_was_asked_for(self, tmp_path: Path) -> None:
+        """And not the pod's own, which is how long its outputs are held."""
+        async with scene(tmp_path, life=runs_for_ever()) as it:
+            asked = invocation("lasts")
+            task, graces = it.begin(asked), list[Any]()
+            it.kube.store.on_change.append(
+                lambda event: graces.append(object_of(event.object, "metadata").get("deletionGracePeriodSeconds"))
+            )
+            await until(lambda: it.started(asked))
+            await it.executor.stop(asked, timedelta(seconds=7))
+            await task
+            assert {grace for grace in graces if grace is not None} == {7}
+
     async def test_a_running_pod_that_somebody_deletes_is_an_error(self, tmp_path: Path) -> None:
         async with scene(tmp_path, life=runs_for_ever()) as it:
             asked = invocation("lasts")

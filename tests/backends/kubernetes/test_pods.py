@@ -50,6 +50,15 @@ def test_names_labels_and_annotations_are_argos() -> None:
     assert annotations["kubectl.kubernetes.io/default-container"] == "main"
 
 
+@pytest.mark.parametrize(("given", "expected"), [
+    ({"strategy": "OnPodSuccess"}, "OnPodSuccess/5s"), ({"strategy": "OnPodCompletion", "deleteDelayDuration": "90s"}, "OnPodCompletion/1m30s"),
+])  # fmt: skip
+def test_pods_say_how_they_are_collected(given: Any, expected: str) -> None:
+    assert (
+        object_of(object_of(manifest({}, {"podGC": given}), "metadata"), "annotations")["workflows.argoproj.io/pod-gc-strategy"] == expected
+    )
+
+
 def test_metadata_of_the_template_lies_over_that_of_the_workflow() -> None:
     spec: JsonObject = {"podMetadata": {"labels": {"a": "wf", "b": "wf"}, "annotations": {"c": "wf"}}}
     made = object_of(manifest({"metadata": {"labels": {"a": "tmpl"}}}, spec), "metadata")
