@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.conformance import on_local
 from tests.conformance.corpus import Case, load
 from tests.conformance.floors import raise_floors
 from tests.conformance.playing import LIMIT_SECONDS, play_all
@@ -20,11 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     cases = [case for case in load(options.folder) if _wanted(case, options)]
     cases = [case for case in cases if case.id in (options.case or ())] or cases  # an id in full means that case alone
+    if options.backend == "local":
+        cases = [case for case in cases if case.kind == "e2e"]
     if not cases:
         print(f"{options.folder}: no cases of a known format (that match)", file=sys.stderr)
         return 2
     board = Scoreboard()
-    for case, verdict in play_all(cases[: options.limit], load_rules(), jobs=options.jobs, limit=options.time_limit):
+    played = play_all(cases[: options.limit], load_rules(), jobs=options.jobs, limit=options.time_limit, backend=options.backend)
+    for case, verdict in played:
         board.add(case, verdict)
     _print(board, options)
     if options.json:
@@ -46,10 +50,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--raise-floors", action="store_true", help="record the rates of whole sections as their new floors, where they are higher"
     )
     parser.add_argument("--limit", type=int, help="play only so many cases")
+    parser.add_argument("--backend", choices=("fake", "local"), default="fake", help="local: the e2e section in real time, as processes")
+    parser.add_argument("--patience", type=float, help="with --backend local: seconds until what is still under way is left out")
     parser.add_argument("--level", help="print only the failures of this level")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="processes")
-    parser.add_argument("--time-limit", type=float, default=LIMIT_SECONDS, help="seconds that one case may take")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--time-limit", type=float, help=f"seconds that one case may take ({LIMIT_SECONDS:.0f}; on local four times the patience)"
+    )
+    options = parser.parse_args(arguments)
+    if options.patience:
+        on_local.PATIENCE = options.patience
+    options.time_limit = options.time_limit or (4 * on_local.PATIENCE if options.backend == "local" else LIMIT_SECONDS)
+    return options
 
 
 def _wanted(case: Case, options: argparse.Namespace) -> bool:

@@ -58,7 +58,7 @@ class Containers:
             environment={"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "NAPS": str(self._naps), "ORDERS": str(self._orders)},
             commands=images.COMMANDS,
             visible=[folder],
-            claims=_Claims(folder / "claims"),
+            claims=Claims(folder / "claims"),
         )
         self._contexts: dict[str, Any] = {}
         self._runs = 0
@@ -69,9 +69,9 @@ class Containers:
             return Work(outcome_of(invocation, Rules(())))
         for notes in (self._naps, self._orders):
             notes.write_text("", encoding="utf-8")
-        local = replace(invocation, body=_at_home(invocation.body), inputs=_at_home({"inputs": invocation.inputs or {}})["inputs"])
+        local = replace(invocation, body=at_home(invocation.body), inputs=at_home({"inputs": invocation.inputs or {}})["inputs"])
         outcome = self._portal.call(self._run, local, self._context(invocation, catalog, spec))
-        work = Work(_back_in_place(outcome, invocation.body), 1.0 + _pulling(invocation.body))
+        work = Work(back_in_place(outcome, invocation.body), 1.0 + _pulling(invocation.body))
         beside = {sidecar["name"] for sidecar in invocation.body.get("sidecars") or ()}
         for nap in self._naps.read_text(encoding="utf-8").splitlines():
             sleeper, slept, progress = nap.split(" ", 2)
@@ -110,7 +110,7 @@ class Containers:
         return self._contexts[key]
 
 
-class _Claims(dict[str, Path]):
+class Claims(dict[str, Path]):
     """A folder for whatever claim is asked for: the cluster has them all."""
 
     def __init__(self, folder: Path) -> None:
@@ -170,7 +170,7 @@ def _seconds(nap: str) -> float:
 # --- storage ----------------------------------------------------------------------------------------------------------------------
 
 
-def _at_home(body: Mapping[str, Any]) -> dict[str, Any]:
+def at_home(body: Mapping[str, Any]) -> dict[str, Any]:
     """The template with every place of an artifact in the one store, and the programs of images found by name."""
     made = copy.deepcopy(dict(body))
     for artifact in (made.get("inputs") or {}).get("artifacts") or ():
@@ -228,7 +228,7 @@ def _log_in_place(found: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[
     return {kind: {_STORED[kind]: key}} if key else found
 
 
-def _back_in_place(outcome: Outcome | None, body: Mapping[str, Any]) -> Outcome | None:
+def back_in_place(outcome: Outcome | None, body: Mapping[str, Any]) -> Outcome | None:
     """The outcome with each artifact where the document wanted it."""
     if outcome is None or not outcome.artifacts:
         return outcome

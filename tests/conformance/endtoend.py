@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from flowcore.engine.messages import ResumeRequested, ShutdownRequested, SuspendRequested
 from flowcore.errors import FlowError, UsageError
 from flowcore.nodes import Shutdown
-from tests.conformance.answers import part
 from tests.conformance.corpus import Case
 from tests.conformance.crons import Crons
 from tests.conformance.driving import World
@@ -34,9 +34,9 @@ def play(case: Case) -> None:
 class EndToEnd:
     """A cluster with the documents of a case, and the run that the actions speak of."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, cluster: Any = None) -> None:
         self.case = case
-        self.cluster = Cluster(World(PlainCatalog(cluster_documents())))
+        self.cluster = cluster or Cluster(World(PlainCatalog(cluster_documents())))
         self.files = dict(case.data.get("workflows") or {})
         if case.data.get("workflow"):
             self.files[""] = case.data["workflow"]
@@ -84,11 +84,14 @@ class EndToEnd:
         """Start a run, under a name that is still free."""
         made = submitted(document)
         made["metadata"]["name"] = _fitting(made["metadata"]["name"], SUFFIX)
-        count = sum(run.name == made["metadata"]["name"] for run in self.cluster.runs)
-        if count and not document.get("metadata", {}).get("name"):
-            made["metadata"]["name"] += str(count + 1)
+        made["metadata"]["name"] = self._free(made["metadata"]["name"], fixed=bool(document.get("metadata", {}).get("name")))
         made["metadata"]["uid"] = f"00000000-0000-0000-0000-{len(self.cluster.runs) + 1:012d}"
         return self.cluster.submit(made)
+
+    def _free(self, name: str, *, fixed: bool) -> str:
+        """The name, or one made from it if it was generated and another run has it."""
+        taken = {run.name for run in self.cluster.runs}
+        return name if fixed or name not in taken else next(f"{name}{number}" for number in count(2) if f"{name}{number}" not in taken)
 
 
 def _fitting(name: str, suffix: str) -> str:
@@ -138,7 +141,7 @@ _UNTIL: dict[str, Callable[[LiveRun], bool]] = {
     "succeeded": lambda run: run.phase == "Succeeded",
     "failed": lambda run: run.phase == "Failed",
     "errored": lambda run: run.phase == "Error",
-    "running": lambda run: run.phase == "Running",
+    "running": lambda run: run.is_running(),
     "start": lambda run: run.phase in STARTED,
     "phase": lambda run: run.phase in STARTED,
     "done": lambda run: run.completed,
@@ -232,12 +235,11 @@ def _wait_for_cron(path: str, matcher: Any) -> Callable[[EndToEnd, Mapping[str, 
 
 
 def _expect_pods(run: LiveRun, nodes: list[dict[str, Any]], wanted: Mapping[str, Any]) -> None:
-    if run.drive is None:
+    if run.refusal:
         differ("pods", run.refusal)
-    spec = run.drive.engine.plan.spec
-    starts = [command.invocation for _, command in run.drive.log if type(command).__name__ == "Start"]
+    spec = run.merged_spec()
     by_id = {node["id"]: node for node in nodes}
-    pods = [{**pod_of(invocation, spec), "node": by_id.get(invocation.node, {})} for invocation in starts]
+    pods = [{**pod_of(invocation, spec), "node": by_id.get(invocation.node, {})} for invocation in run.starts()]
     if "count" in wanted:
         check(len(pods), wanted["count"], "number of pods")
     if len(pods) < wanted.get("min_count", 0):
@@ -282,12 +284,9 @@ def _argo_submit(case: EndToEnd, words: list[str]) -> None:
 
 def _argo_retry(case: EndToEnd, _words: list[str]) -> None:
     run = case.current()
-    if run.drive is None or not run.drive.engine.run.phase.completed:
+    if not run.completed:
         raise UsageError(f"workflow {run.name} has not ended")
-    stored = part("operations", "import_run")(run.document())
-    made = part("operations", "retry")(stored.run, stored.nodes, stored.manifest, now=case.cluster.world.now)
-    case.cluster.runs.remove(run)
-    case.cluster.submit(made.manifest, run=made.run, rows=made.nodes)
+    run.retry()
 
 
 _VERBS: dict[str, Callable[[EndToEnd, list[str]], None]] = {

@@ -83,13 +83,23 @@ _PROGRAMS = {
     "sh": _SHELL,
     **dict.fromkeys(_SERVICES, _FINE),
 }
+_REAL_PROGRAMS = {"argosay": _ARGOSAY, "cowsay": _COWSAY, "argocli": _ARGO}
 
 
 def install(folder: Path) -> Path:
     """Write the programs into ``folder/bin``, which is returned."""
+    return _written(folder, _PROGRAMS)
+
+
+def install_real(folder: Path) -> Path:
+    """The same, but only what no machine has: everything else is this machine's, and sleeping takes its time."""
+    return _written(folder, _REAL_PROGRAMS)
+
+
+def _written(folder: Path, texts: dict[str, str]) -> Path:
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
-    for name, text in _PROGRAMS.items():
+    for name, text in texts.items():
         (programs / name).write_text(text, encoding="utf-8")
         (programs / name).chmod(0o755)
     return programs

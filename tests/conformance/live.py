@@ -161,6 +161,21 @@ class LiveRun:
         engine = self.drive.engine
         return dict(part("status", "workflow_with_status")(dict(self.drive.plan.manifest), engine.run, engine.nodes.values()))
 
+    def starts(self) -> list[Any]:
+        """The invocations that were begun, in their order."""
+        return [] if self.drive is None else [command.invocation for _, command in self.drive.log if isinstance(command, Start)]
+
+    def merged_spec(self) -> Mapping[str, Any]:
+        """The spec with what it refers to."""
+        return {} if self.drive is None else self.drive.engine.plan.spec
+
+    def retry(self) -> None:
+        """What ``argo retry`` does: the run begins anew where it went wrong."""
+        stored = part("operations", "import_run")(self.document())
+        made = part("operations", "retry")(stored.run, stored.nodes, stored.manifest, now=self.cluster.world.now)
+        self.cluster.runs.remove(self)
+        self.cluster.submit(made.manifest, run=made.run, rows=made.nodes)
+
     @property
     def name(self) -> str:
         """The run's name."""
@@ -184,6 +199,10 @@ class LiveRun:
     def completed(self) -> bool:
         """Whether it ended."""
         return self.phase in ("Succeeded", "Failed", "Error")
+
+    def is_running(self) -> bool:
+        """Whether it runs."""
+        return self.phase == "Running"
 
     def has_running_pod(self) -> bool:
         """Whether some pod runs."""

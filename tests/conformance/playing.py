@@ -39,13 +39,13 @@ PLAYERS = {
 Player = Callable[[Case], "Verdict | None"]
 
 
-def player_for(case: Case) -> Player:
-    """The ``play`` function of the module that knows the case's format."""
-    player: Player = importlib.import_module(f"tests.conformance.{PLAYERS[case.kind]}").play
+def player_for(case: Case, backend: str = "fake") -> Player:
+    """The ``play`` function of the module that knows the case's format, and the backend."""
+    player: Player = importlib.import_module(f"tests.conformance.{PLAYERS[case.kind] if backend == 'fake' else f'on_{backend}'}").play
     return player
 
 
-def judge(case: Case, rules: Sequence[Rule] = (), limit: float = LIMIT_SECONDS) -> Verdict:
+def judge(case: Case, rules: Sequence[Rule] = (), limit: float = LIMIT_SECONDS, backend: str = "fake") -> Verdict:
     """Play one case in this process and say how it ended; never raises, never takes longer than ``limit`` seconds of Python code."""
     reason = reason_for(case, rules)
     if reason is not None:
@@ -53,7 +53,7 @@ def judge(case: Case, rules: Sequence[Rule] = (), limit: float = LIMIT_SECONDS) 
     previous = signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, limit)
     try:
-        return player_for(case)(case) or Verdict("passed")
+        return player_for(case, backend)(case) or Verdict("passed")
     except OutOfScope as error:
         return Verdict("out_of_scope", str(error))
     except Mismatch as error:
@@ -94,14 +94,14 @@ class _Worker:
 
 
 def play_all(
-    cases: Sequence[Case], rules: Sequence[Rule], *, jobs: int = 2, limit: float = LIMIT_SECONDS
+    cases: Sequence[Case], rules: Sequence[Rule], *, jobs: int = 2, limit: float = LIMIT_SECONDS, backend: str = "fake"
 ) -> Iterator[tuple[Case, Verdict]]:
     """Play ``cases`` on ``jobs`` processes; yields as they end. A process that does not answer in time is ended and replaced."""
     todo = iter(range(len(cases)))
     workers: list[_Worker] = []
     try:
         for _ in range(max(1, min(jobs, len(cases)))):
-            worker = _spawn(cases, rules, limit)
+            worker = _spawn(cases, rules, limit, backend)
             if _give(worker, todo, limit):
                 workers.append(worker)
             else:
@@ -112,7 +112,7 @@ def play_all(
                 yield cases[worker.index], verdict
                 if worker.process.exitcode is not None or verdict.level == "lost":
                     _end(worker)
-                    workers[position] = worker = _spawn(cases, rules, limit)
+                    workers[position] = worker = _spawn(cases, rules, limit, backend)
                 _give(worker, todo, limit)
             for worker in [worker for worker in workers if worker.index < 0]:
                 _end(worker)
@@ -134,10 +134,10 @@ def _answers(workers: list[_Worker], limit: float) -> Iterator[tuple[int, Verdic
             yield position, Verdict("failed", f"hangs: not done after {limit + GRACE_SECONDS:.0f} s", "lost")
 
 
-def _spawn(cases: Sequence[Case], rules: Sequence[Rule], limit: float) -> _Worker:
+def _spawn(cases: Sequence[Case], rules: Sequence[Rule], limit: float, backend: str) -> _Worker:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(cases, rules, limit, theirs), daemon=True)
+    process = context.Process(target=_work, args=(cases, rules, limit, backend, theirs), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -157,7 +157,7 @@ def _end(worker: _Worker) -> None:
     worker.pipe.close()
 
 
-def _work(cases: Sequence[Case], rules: Sequence[Rule], limit: float, pipe: Connection) -> None:
+def _work(cases: Sequence[Case], rules: Sequence[Rule], limit: float, backend: str, pipe: Connection) -> None:
     _bound_memory()
     gc.freeze()
     while True:
@@ -165,7 +165,7 @@ def _work(cases: Sequence[Case], rules: Sequence[Rule], limit: float, pipe: Conn
             index = pipe.recv()
         except EOFError:
             return
-        pipe.send(judge(cases[index], rules, limit))
+        pipe.send(judge(cases[index], rules, limit, backend))
 
 
 def _bound_memory() -> None:

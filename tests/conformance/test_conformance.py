@@ -111,7 +111,7 @@ def test_a_case_that_hangs_or_dies_is_a_failure_and_the_rest_goes_on(tmp_path: P
         if case.id == "die":
             os._exit(3)
 
-    monkeypatch.setattr("tests.conformance.playing.player_for", lambda _case: play)
+    monkeypatch.setattr("tests.conformance.playing.player_for", lambda _case, _backend: play)
     verdicts = {case.id: verdict for case, verdict in play_all(load(tmp_path), [], jobs=1, limit=0.2)}
     assert (verdicts["hang"].status, verdicts["hang"].level) == ("failed", "hang")
     assert (verdicts["die"].status, verdicts["die"].level) == ("failed", "lost")
