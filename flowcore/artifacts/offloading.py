@@ -52,6 +52,9 @@ class Offload:
 
         ``saved`` are keys that need not be written again; new ones are added.
         """
+        nodes = list(nodes)
+        if not any(map(self._may_be_large, nodes)) and (run.outputs is None or not self._any_large(run.outputs)):
+            return run, nodes
         folder, found = folder_of(run), dict[str, bytes]()
 
         def swap(_: str, value: Json) -> Json:

@@ -18,6 +18,8 @@ from flowcore_backends.stores import statements as sql
 from flowcore_backends.stores.drivers import is_dead
 from flowcore_backends.stores.transactions import Cursor
 
+_FEW = 32  # rows that are recorded in less time than it takes to go to a thread and back
+
 if TYPE_CHECKING:
     from flowcore_backends.stores.sql_store import SqlStore
 
@@ -28,25 +30,32 @@ class SqlClaim:
     def __init__(self, store: SqlStore, number: int, fence: int, name: str) -> None:
         self._store, self._number, self._fence, self._name = store, number, fence, name
         self._known = False
+        self._saved: RunRow | None = None  # the run's row as it stands in the store
         self._put_away: set[str] = set()  # large outputs that are in their place already
 
     async def save(self, run: RunRow, nodes: Iterable[Node], manifest: JsonObject | None = None) -> None:
         """Record the run's row and the changed nodes in one transaction, which also keeps the right for another while."""
+        same = run is self._saved  # most turns change nodes only
+        self._saved = None
+        given = run
         run, rows = await self._store.put_away(run, nodes, self._put_away)
         expires = self._store.now() + self._store.lease.total_seconds()
 
         def work(cursor: Cursor) -> None:
             if manifest is not None or not self._known:
                 put_run(cursor, run, manifest)
-            values = (dump_run(run), int(not run.phase.completed), expires, self._number, self._fence)
-            cursor.execute(sql.SAVE_RUN, values)
+            right = (expires, self._number, self._fence)
+            if same:
+                cursor.execute(sql.RENEW_RUN, right)
+            else:
+                cursor.execute(sql.SAVE_RUN, (dump_run(run), int(not run.phase.completed), *right))
             self._check(cursor)
             save_nodes(cursor, self._number, rows)
             if run.phase.completed:
                 release_run(cursor, run)
 
-        await self._store.write(work)
-        self._known = True
+        await self._store.write(work, brief=len(rows) <= _FEW)
+        self._known, self._saved = True, given
 
     async def load(self, name: str, namespace: str) -> StoredRun | None:
         """All that was recorded of a run."""

@@ -61,6 +61,13 @@ class PostgresDatabase:
             self._connection.close()
             self._connection = None
 
+    def begins_at_once(self, cursor: Cursor) -> bool:
+        """Never: each statement waits for the server."""
+        return False
+
+    def be_patient(self, cursor: Cursor, *, patient: bool) -> None:
+        """It always is."""
+
     def version(self, cursor: Cursor) -> int:
         """The version of the tables, 0 for none. Whoever asks within a transaction keeps others from migrating meanwhile."""
         cursor.execute("SELECT pg_advisory_xact_lock(7234017283807667303)")

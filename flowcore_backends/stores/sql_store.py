@@ -24,7 +24,7 @@ T = TypeVar("T")
 class SqlStore:
     """A ``RunStore`` in a database. ``lease`` is how long a run stays with a process that has fallen silent; the clock measures that.
 
-    Rows are upserts of changed nodes, recorded in one transaction with the run's own row; what several runs save at once is one commit.
+    Rows are upserts of changed nodes, recorded in one transaction with the run's own row; what several runs save meanwhile is the next commit.
     Large outputs are kept where ``offload`` says; None keeps them in the rows.
     """
 
@@ -34,18 +34,18 @@ class SqlStore:
         self.connections = Connections(database)
         self._lock_changes: list[tuple[str, str]] = []
 
-    async def write(self, work: Callable[[Cursor], T]) -> T:
-        """Do ``work`` in a transaction, together with what was noted of locks."""
+    async def write(self, work: Callable[[Cursor], T], *, brief: bool = False) -> T:
+        """Do ``work``, which may be ``brief``, in a transaction, together with what was noted of locks."""
         changes, self._lock_changes = self._lock_changes, []
         if not changes:
-            return await self.connections.run(work)
+            return await self.connections.run(work, brief=brief)
 
         def noted(cursor: Cursor) -> T:
             lock_changes(cursor, changes)
             return work(cursor)
 
         try:
-            return await self.connections.run(noted)
+            return await self.connections.run(noted, brief=brief)
         except StoreError:
             self._lock_changes = changes + self._lock_changes
             raise

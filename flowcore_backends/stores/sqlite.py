@@ -21,6 +21,7 @@ _APPLICATION = 0x666C6F77  # "flow": tells our files from other SQLite files
 _HEADER = 100
 _CHECKED_WHOLE = 64 << 20  # files up to this size are checked when they are opened
 _WAITS = 20.0  # seconds for another process's transaction
+_PAGES_AHEAD = 1000  # how long the journal grows before it is copied into the file: SQLite's own default
 
 
 class SqliteStore(SqlStore):
@@ -96,6 +97,21 @@ class SqliteDatabase:
         if self._connection is not None and self._path != ":memory:":
             self._connection.close()
             self._connection = None
+
+    def begins_at_once(self, cursor: Cursor) -> bool:
+        """Begin, unless somebody else is writing. Commits do not wait for the disk, but for those of ``synchronous=full``."""
+        if self._synchronous == "full":
+            return False
+        try:
+            cursor.execute(self.begin)
+        except sqlite3.Error:  # told by whoever tries again in a thread
+            return False
+        return True
+
+    def be_patient(self, cursor: Cursor, *, patient: bool) -> None:
+        """In a thread, wait for others, and copy what was committed into the file now and then, which waits for the disk."""
+        cursor.execute(f"PRAGMA busy_timeout = {int(_WAITS * 1000) if patient else 0}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_AHEAD if patient else 0}")
 
     def version(self, cursor: Cursor) -> int:
         """The version of the tables, 0 for none."""

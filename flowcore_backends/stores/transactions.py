@@ -1,7 +1,8 @@
 """One connection, used by one thread at a time, and one transaction for all that waits for it.
 
 ``Connections.run`` is what the stores call. Whoever comes first carries out what all the others have asked for meanwhile, so a hundred runs
-that save at once cost one commit; a piece of work that fails takes back only itself.
+that save at once cost one commit; a piece of work that fails takes back only itself. Work that is brief is done without going to a thread and
+back, which would take several times as long, where the database can begin it without waiting for anybody.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from anyio.lowlevel import RunVar
 from flowcore.errors import StoreError
 
 T = TypeVar("T")
+_IN_A_ROW = 100  # brief transactions; then a thread has time for what the database puts off
 
 
 class Cursor(Protocol):
@@ -48,6 +50,14 @@ class Database(Protocol):
         """Give the connection up."""
         ...
 
+    def begins_at_once(self, cursor: Cursor) -> bool:
+        """Begin a transaction that writes, if a brief one can neither wait for others nor for a disk; whether it was begun. Never raises."""
+        ...
+
+    def be_patient(self, cursor: Cursor, *, patient: bool) -> None:
+        """Whether what follows may wait: in a thread it may, in the event loop (as a connection is at first) not."""
+        ...
+
     def explained(self, error: Exception) -> StoreError:
         """What went wrong, in words that say what to do."""
         ...
@@ -72,20 +82,42 @@ class Connections:
         self._cursor: Cursor | None = None
         self._jobs: list[_Job[object]] = []
         self._turns: RunVar[anyio.Lock] = RunVar(f"flowcore.store.{id(self)}")
+        self._in_a_row = 0  # brief transactions since a thread was used
         self.commits = 0
 
-    async def run(self, work: Callable[[Cursor], T], *, writes: bool = True) -> T:
-        """Do ``work`` in a transaction, in another thread, and return what it returns when that is committed. Raises StoreError."""
+    async def run(self, work: Callable[[Cursor], T], *, writes: bool = True, brief: bool = False) -> T:
+        """Do ``work`` in a transaction and return what it returns when that is committed: in another thread, unless it is ``brief`` and nobody
+        is in the way. Raises StoreError.
+        """
         job: _Job[T] = _Job(work, writes)
-        self._jobs.append(cast("_Job[object]", job))
-        async with self._turn():
-            if not job.done:
-                jobs, self._jobs = self._jobs, []
-                with anyio.CancelScope(shield=True):
-                    await to_thread.run_sync(self._carry_out, jobs)
+        if not (brief and self._done_here(cast("_Job[object]", job))):
+            self._jobs.append(cast("_Job[object]", job))
+            async with self._turn():
+                if not job.done:
+                    jobs, self._jobs = self._jobs, []
+                    with anyio.CancelScope(shield=True):
+                        await to_thread.run_sync(self._carry_out_patiently, jobs)
         if job.error is not None:
             raise job.error
         return cast("T", job.value)
+
+    def _done_here(self, job: _Job[object]) -> bool:
+        """Carry out a job that writes without leaving the event loop; false if that cannot be, or others should have their turn."""
+        if self._jobs or self._in_a_row >= _IN_A_ROW:
+            return False
+        lock = self._turn()
+        try:
+            lock.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        try:
+            if self._cursor is None or not self._database.begins_at_once(self._cursor):
+                return False
+            self._in_a_row += 1
+            self._carry_out([job], begun=True)
+            return True
+        finally:
+            lock.release()
 
     async def close(self) -> None:
         """Give the connection up."""
@@ -105,9 +137,13 @@ class Connections:
         self._cursor = None
         self._database.disconnect()
 
-    def _carry_out(self, jobs: Sequence[_Job[object]]) -> None:
+    def _carry_out_patiently(self, jobs: Sequence[_Job[object]]) -> None:
+        self._in_a_row = 0
+        self._carry_out(jobs)
+
+    def _carry_out(self, jobs: Sequence[_Job[object]], *, begun: bool = False) -> None:
         try:
-            self._carry_out_at_once(jobs)
+            self._carry_out_at_once(jobs, begun=begun)
         except StoreError as error:
             self._fail(jobs, error)
         except self._database.errors as error:
@@ -122,15 +158,24 @@ class Connections:
             job.error = error
         self._disconnect()
 
-    def _carry_out_at_once(self, jobs: Sequence[_Job[object]]) -> None:
+    def _carry_out_at_once(self, jobs: Sequence[_Job[object]], *, begun: bool) -> None:
+        if begun and self._cursor is not None:
+            self._transact(jobs, self._cursor)
+            return
         if self._cursor is None:
             self._cursor = self._database.connect()
         cursor = self._cursor
-        if not any(job.writes for job in jobs):
+        self._database.be_patient(cursor, patient=True)
+        if any(job.writes for job in jobs):
+            cursor.execute(self._database.begin)
+            self._transact(jobs, cursor)
+        else:
             for job in jobs:
                 job.value = self._outcome(job, cursor)
-            return
-        cursor.execute(self._database.begin)
+        self._database.be_patient(cursor, patient=False)
+
+    def _transact(self, jobs: Sequence[_Job[object]], cursor: Cursor) -> None:
+        """Carry out jobs in the transaction that was begun, and commit them."""
         try:
             if len(jobs) == 1:
                 jobs[0].value = self._outcome(jobs[0], cursor)

@@ -215,12 +215,13 @@ async def test_locks_are_recorded_with_the_next_rows(store: SqlStore) -> None:
 
 
 async def test_what_comes_together_is_one_commit(store: SqlStore) -> None:
+    """As long as it is not so little that each is recorded on the spot."""
     claims = [await store.claim(f"wf-{number}", "default") for number in range(50)]
     before = store.connections.commits
     async with anyio.create_task_group() as tasks:
         for number, claim in enumerate(claims):
             row = RunRow(name=f"wf-{number}", created_at=NOW)
-            tasks.start_soon(claim.save, row, [node(place) for place in range(3)], MANIFEST)
+            tasks.start_soon(claim.save, row, [node(place) for place in range(40)], MANIFEST)
     assert store.connections.commits - before <= 3
     assert len(await store.runs()) == 50
 

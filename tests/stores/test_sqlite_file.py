@@ -6,9 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from flowcore.errors import StoreError, UsageError
 from flowcore.nodes import RunRow
@@ -131,3 +135,61 @@ def test_urls_that_say_nothing(url: str) -> None:
 )
 def test_urls(url: str, path: str) -> None:
     assert SqliteStore.from_url(url).path == path
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done in another thread."""
+    used: list[str] = []
+    run_sync = to_thread.run_sync
+
+    async def noted(work: Any, *args: Any) -> Any:
+        used.append(work.__name__)
+        return await run_sync(work, *args)
+
+    monkeypatch.setattr(to_thread, "run_sync", noted)
+    return used
+
+
+async def test_a_few_rows_are_recorded_on_the_spot(tmp_path: Path, threads: list[str]) -> None:
+    """And are in the file then; a thread has its turn now and then, and for what takes longer."""
+    store = SqliteStore(tmp_path / "runs.db")
+    claim = await store.claim("wf", "default")
+    threads.clear()
+    for number in range(250):
+        await claim.save(RunRow(name="wf"), [node(number)], {})
+    assert len(threads) == 2
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM nodes").fetchone() == (250,)
+    await claim.save(RunRow(name="wf"), [node(number) for number in range(40)])
+    assert len(threads) == 3
+    await store.close()
+
+
+async def test_every_commit_that_reaches_the_disk_has_a_thread(tmp_path: Path, threads: list[str]) -> None:
+    store = SqliteStore(tmp_path / "runs.db", synchronous="full")
+    claim = await store.claim("wf", "default")
+    threads.clear()
+    for number in range(5):
+        await claim.save(RunRow(name="wf"), [node(number)], {})
+    assert len(threads) == 5
+    await store.close()
+
+
+async def test_nobody_waits_for_another_process_in_the_event_loop(tmp_path: Path, threads: list[str]) -> None:
+    """While somebody else writes, the rows wait in a thread, and everything else goes on."""
+    store = SqliteStore(tmp_path / "runs.db")
+    claim = await store.claim("wf", "default")
+    await claim.save(RunRow(name="wf"), [], {})
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        threads.clear()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(claim.save, RunRow(name="wf"), [node(1)])
+            while not threads:
+                await anyio.lowlevel.checkpoint()
+            other.execute("ROLLBACK")
+    stored = await store.load("wf", "default")
+    assert stored is not None
+    assert len(stored.nodes) == 1
+    await store.close()
