@@ -21,6 +21,7 @@ MAIN, HOLDER, LOADER, VOLUME, ROOT = "main", "flowcore", "flowcore-inputs", "flo
 SCRIPT = "script"  # the name of the script among the inputs
 PROGRESS = f"{ROOT}/ctl/progress"
 _NOTE = "/dev/termination-log"
+_NOBODY = 65534
 _LONGEST_MESSAGE, _MESSAGES_OF_A_POD, _SPARE = 4000, 12288, 96
 
 
@@ -126,8 +127,13 @@ def main_words(name: str, layout: Layout, inputs: Sequence[PlacedInput], needs: 
     return words
 
 
-def holder_container(main: JsonObject, layout: Layout, options: KubernetesOptions, *, inline: str, containers: int) -> JsonObject:
-    """The native sidecar; ``inline`` are the inputs (base64 of a gzipped tar), ``containers`` is the number of containers of the pod."""
+def holder_container(
+    main: JsonObject, around: JsonObject, layout: Layout, options: KubernetesOptions, *, inline: str, containers: int
+) -> JsonObject:
+    """The native sidecar; ``inline`` are the inputs (base64 of a gzipped tar), ``containers`` is the number of containers of the pod.
+
+    ``around`` has what the pod says for all of its containers.
+    """
     limit = min(_LONGEST_MESSAGE, _MESSAGES_OF_A_POD // max(1, containers) - _SPARE)
     env: list[Json] = [{"name": "FLOWCORE_RUN", "value": literal(RUN)}]
     if inline:
@@ -135,7 +141,7 @@ def holder_container(main: JsonObject, layout: Layout, options: KubernetesOption
     command: list[Json] = ["busybox", "sh", "-c", literal(HOLD), HOLDER, ROOT, _NOTE, str(max(0, limit)), *layout.wrapped]
     awaiting: list[Json] = ["busybox", "sh", "-c", AWAIT_INSTALLED, HOLDER, ROOT]
     return {
-        **_helper(HOLDER, main, options),
+        **_helper(HOLDER, main, around, options),
         "restartPolicy": "Always",
         "command": command,
         "env": env,
@@ -143,20 +149,25 @@ def holder_container(main: JsonObject, layout: Layout, options: KubernetesOption
     }
 
 
-def loader_container(main: JsonObject, options: KubernetesOptions) -> JsonObject:
+def loader_container(main: JsonObject, around: JsonObject, options: KubernetesOptions) -> JsonObject:
     """The init container that waits until the inputs were brought by exec."""
-    return {**_helper(LOADER, main, options), "command": ["busybox", "sh", "-c", AWAIT_INPUTS, LOADER, ROOT]}
+    return {**_helper(LOADER, main, around, options), "command": ["busybox", "sh", "-c", AWAIT_INPUTS, LOADER, ROOT]}
 
 
-def _helper(name: str, main: JsonObject, options: KubernetesOptions) -> JsonObject:
+def _helper(name: str, main: JsonObject, around: JsonObject, options: KubernetesOptions) -> JsonObject:
+    """A container of our own: within the pod's resources where it has some, and allowed what the main container is, but for privileges."""
     container: JsonObject = {
         "name": name,
         "image": options.busybox_image,
         "imagePullPolicy": "IfNotPresent",
-        "resources": options.holder_resources,
         "volumeMounts": [{"name": VOLUME, "mountPath": ROOT}],
     }
+    if not around.get("resources"):
+        container["resources"] = options.holder_resources
     security = {key: value for key, value in object_of(main, "securityContext").items() if key != "privileged"}
+    effective = {**object_of(around, "securityContext"), **security}
+    if effective.get("runAsNonRoot") is True and effective.get("runAsUser") is None:
+        security["runAsUser"] = _NOBODY  # as the main container's image may say, and ours does not
     return {**container, "securityContext": security} if security else container
 
 

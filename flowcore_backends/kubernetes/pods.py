@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ExecutorError, ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
-from flowcore.language.quantities import format_duration, parse_duration
+from flowcore.language.go_format import duration_text
+from flowcore.language.quantities import parse_duration
 from flowcore_backends.kubernetes import capture
 from flowcore_backends.kubernetes.capture import MAIN, ROOT, VOLUME, Layout, PlacedInput
 from flowcore_backends.kubernetes.ended_pods import delete_delay
@@ -67,7 +68,7 @@ class _Builder:
         default = MAIN if MAIN in self.layout.mains else self.layout.mains[-1]
         annotations = {**pod_annotations(self.invocation, self.options), DEFAULT_CONTAINER: default}
         if (collection := self.spec.get("podGC")) is not None and isinstance(collection, dict):
-            annotations[GC_STRATEGY] = f"{text_of(collection, 'strategy')}/{format_duration(delete_delay(self.spec, self.options))}"
+            annotations[GC_STRATEGY] = f"{text_of(collection, 'strategy')}/{duration_text(delete_delay(self.spec, self.options))}"
         metadata: JsonObject = {
             "name": self.invocation.pod_name,
             "namespace": self.options.namespace or self.invocation.namespace,
@@ -207,8 +208,9 @@ class _Builder:
         if not self.layout.holder:
             return []
         main = next((one for one in mains if text_of(one, "name") == MAIN), mains[0])
-        helpers = [capture.holder_container(main, self.layout, self.options, inline=self.parts.inline, containers=containers)]
-        return [*helpers, capture.loader_container(main, self.options)] if self.parts.upload else helpers
+        around, inline = self._surroundings(), self.parts.inline
+        helpers = [capture.holder_container(main, around, self.layout, self.options, inline=inline, containers=containers)]
+        return [*helpers, capture.loader_container(main, around, self.options)] if self.parts.upload else helpers
 
     # --- volumes --------------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 ``HOLD`` is the native sidecar: it installs busybox, the wrapper and the inputs, waits until the wrapped containers have ended, and hands over
 what they left: in its termination message if that fits, else by exec before somebody makes ``ctl/release``. ``RUN`` wraps a command: it passes
 signals on, copies stdout, and packs outputs. They meet in one volume: ``bin``, ``in``, ``out`` (what is handed over) and ``ctl`` (pipes and marks).
-That a wrapper has ended, in whichever way, shows as the end of its pipe ``ctl/alive-NAME``, which only the wrapper holds open.
+That a wrapper has ended, in whichever way, shows as the end of its pipe ``ctl/alive-NAME``, which only the wrapper holds open. They may be of
+different users: what is packed can be read by all.
 """
 
 from __future__ import annotations
@@ -143,6 +144,7 @@ while [ "$code" != 0 ] && [ -z "$asked" ] && [ "$retries" -gt 0 ]; do
   "$B" sleep "$pause"
   once "$@"
 done
+umask 022
 if [ "$N" = main ]; then
   if [ -e "$R/ctl/result" ]; then "$B" tail -c 262144 "$R/ctl/result" > "$R/out/result"; fi
   if [ -e "$R/ctl/progress" ]; then "$B" tail -n 1 "$R/ctl/progress" > "$R/out/progress"; fi

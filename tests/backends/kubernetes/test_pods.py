@@ -273,6 +273,28 @@ def test_the_holder_may_do_what_the_main_container_may_but_for_privileges() -> N
     assert objects_of(made, "initContainers")[0]["securityContext"] == {"runAsUser": 7}
 
 
+@pytest.mark.parametrize(
+    ("of_main", "of_pod", "expected"),
+    [
+        ({"runAsNonRoot": True}, {}, 65534),
+        ({}, {"runAsNonRoot": True}, 65534),
+        ({"runAsNonRoot": True, "runAsUser": 7}, {}, 7),
+        ({"runAsNonRoot": True}, {"runAsUser": 7}, None),
+        ({"runAsNonRoot": False}, {"runAsNonRoot": True}, None),
+        ({}, {}, None),
+    ],
+)
+def test_where_root_may_not_run_the_holder_is_nobody(of_main: Any, of_pod: Any, expected: int | None) -> None:
+    """The image of the main container may name a user; that of the holder does not, and a kubelet would refuse it."""
+    made = spec_of({"container": container(securityContext=of_main), "securityContext": of_pod})
+    assert object_of(objects_of(made, "initContainers")[0], "securityContext").get("runAsUser") == expected
+
+
+def test_the_holder_is_within_the_resources_of_a_pod_that_has_some() -> None:
+    made = spec_of({"podResources": {"requests": {"cpu": "1"}}, "container": container(resources={"requests": {"cpu": "1"}})})
+    assert "resources" not in objects_of(made, "initContainers")[0]
+
+
 def test_the_termination_message_shares_what_a_pod_may_say() -> None:
     sidecars = [{"name": f"s{n}", "image": "i", "command": ["x"]} for n in range(4)]
     few, many = spec_of(), spec_of({"sidecars": [*sidecars]})

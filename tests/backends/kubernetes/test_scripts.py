@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tarfile
 import time
@@ -168,6 +169,19 @@ def test_sidecars_end_after_the_main_container(pod: Pod, tmp_path: Path) -> None
     assert sidecar.poll() is None
     assert pod.run("main", "--", "true").wait(10) == 0
     assert sidecar.wait(10) == 143
+
+
+def test_what_is_handed_over_can_be_read_by_others(pod: Pod, tmp_path: Path) -> None:
+    """Whatever mask the command runs with: the holder may be another user."""
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(20_000))
+    pod.hold("main")
+    mask = os.umask(0o077)
+    try:
+        assert pod.run("main", "-c", "-o", str(file), "--", "echo", "said").wait(10) == 0
+    finally:
+        os.umask(mask)
+    assert [stat.S_IMODE((pod.root / "out" / name).stat().st_mode) for name in ("0.tar", "result", "rc")] == [0o644] * 3
 
 
 def test_progress_is_handed_over(pod: Pod) -> None:
