@@ -123,13 +123,16 @@ class Plan:
         return ""
 
     def driver_problem(self, template: JsonObject) -> str:
-        """The text of Argo's error if an artifact names a driver plugin that is not there; empty if all is well."""
+        """The text of Argo's error if an artifact, or the ``archiveLocation`` for those that name none, names a driver plugin that is not there;
+        empty if all is well.
+        """
         drivers = self.options.artifact_drivers
         if drivers is None:
             return ""
+        general = text_of(object_of(object_of(template, "archiveLocation"), "plugin"), "name")
         for part in ("inputs", "outputs"):
             for artifact in objects_of(object_of(template, part), "artifacts"):
-                name = text_of(object_of(artifact, "plugin"), "name")
+                name = text_of(object_of(artifact, "plugin"), "name") or general
                 if name and name not in drivers:
                     return f"artifact driver {name} not found"
         return ""
