@@ -129,6 +129,7 @@ class Engine:
             self._settle(turn)
             gates.leave_abandoned(turn)
             self._note_locks(turn, events)
+            self._end_if_deadlocked(turn)
         else:
             for event in events:
                 if isinstance(event, Finished) and event.node in state.stopping:
@@ -142,6 +143,15 @@ class Engine:
             told = None
         if told != turn.run.synchronization:
             turn.update_run(replace(turn.run, synchronization=told))
+
+    def _end_if_deadlocked(self, turn: Turn) -> None:
+        """End a run all that is left of which waits for mutexes that it holds itself, perhaps for a node that will never end; Argo would wait."""
+        if turn.commands or not whole.is_idle(turn):
+            return
+        lock = self._locks.own_deadlock(gates.waiters(turn))
+        if lock:
+            whole.end_stuck(turn, f"nothing can start any more: what is left waits for {lock}, which this run holds itself")
+            self._note_locks(turn, ())
 
     def _settle(self, turn: Turn) -> None:
         """Make passes until one changes nothing."""

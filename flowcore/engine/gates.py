@@ -200,6 +200,12 @@ def is_abandoned(turn: Turn, node: Node) -> bool:
     return False
 
 
+def waiters(turn: Turn) -> list[NodeId]:
+    """Who waits for an answer, and would begin with it."""
+    state = turn.state
+    return [id_ for id_ in state.asked if id_ not in state.answered and not is_abandoned(turn, turn.row(id_))]
+
+
 def leave_abandoned(turn: Turn) -> None:
     """Have those give back their locks who got them, had to wait for a slot, and will not begin any more: all around them has ended meanwhile."""
     for node in [turn.row(id_) for id_ in turn.state.answered & turn.state.granted]:

@@ -37,6 +37,12 @@ class LockStatus:
                 changed = self._released(command.node) or changed
         return self._told() if changed else run.synchronization
 
+    def own_deadlock(self, nodes: Sequence[NodeId]) -> str:
+        """The name of a mutex that one of ``nodes`` waits for, if each of them waits for one that this very run holds; else empty."""
+        held = self._holding["mutex"]
+        awaited = [self._waiting.get(node, ("", "")) for node in nodes]
+        return awaited[0][1] if awaited and all(kind == "mutex" and name in held for kind, name in awaited) else ""
+
     def _answered(self, event: Event, run: RunRow) -> bool:
         if isinstance(event, Granted) and event.node in self._asked:
             self._stop_waiting(event.node)

@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 
-from flowcore.engine import control, daemons, hooks, limits, rules, times
+from flowcore.engine import control, daemons, gates, hooks, limits, rules, times
 from flowcore.engine.calls import Call, CallFailed, NotNow, TooDeep
 from flowcore.engine.execute import Executing
 from flowcore.engine.messages import Acquire, Release, Wake
@@ -328,24 +328,33 @@ def _pods_at_work(turn: Turn) -> bool:
 
 def fail_if_stuck(turn: Turn) -> bool:
     """End a run in which nothing runs, nothing waits and nothing can start; Argo would wait for ever. Whether it was so."""
-    state, run = turn.state, turn.run
-    if run.phase is not WorkflowPhase.RUNNING or run.suspended:
+    if not is_idle(turn) or gates.waiters(turn):
         return False
-    if state.open_leaves or state.timers or state.late or len(state.asked) > len(state.answered):
-        return False
-    if times.run_deadline(turn) is not None and not times.deadline_passed(turn):
-        return False
-    root = turn.get(turn.id_of(run.name))
     message = "nothing runs and nothing can start any more"
-    if state.blocked or state.wait_for_slot:
+    if turn.state.blocked or turn.state.wait_for_slot:
         message += ": parallelism leaves no room for what is left"
+    end_stuck(turn, message)
+    return True
+
+
+def is_idle(turn: Turn) -> bool:
+    """Whether nothing runs and no time is waited for: only an answer from outside, if there is one to come, gets the run on."""
+    state, run = turn.state, turn.run
+    if run.phase is not WorkflowPhase.RUNNING or run.suspended or state.open_leaves or state.timers or state.late:
+        return False
+    return times.run_deadline(turn) is None or times.deadline_passed(turn)
+
+
+def end_stuck(turn: Turn, message: str) -> None:
+    """End a run that cannot get on."""
+    state = turn.state
+    root = turn.get(turn.id_of(turn.run.name))
     if root is not None and not root.phase.fulfilled:
         turn.mark(root.id, Phase.ERROR, message)
     daemons.end_beneath(turn, None)
     for id_ in list(state.daemons):
         times.stop(turn, turn.row(id_))
     finish(turn, WorkflowPhase.ERROR, message)
-    return True
 
 
 __all__ = ["begin_running", "fail_if_stuck", "finish", "label", "operate", "prepare", "start"]

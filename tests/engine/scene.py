@@ -25,6 +25,7 @@ from flowcore.engine.messages import (
     Ready,
     Recall,
     Recalled,
+    Refused,
     Release,
     Remember,
     Start,
@@ -163,6 +164,11 @@ class Scene:
         node = self.id(name) if name is not None else None
         assert isinstance(self.asked.pop(node), Acquire)
         return self.tell(Granted(node))
+
+    def refuse(self, name: str, lock: str = "default/Mutex/m") -> Reaction:
+        """Have a node queue for ``lock``, which it asked for."""
+        assert isinstance(self.asked[self.id(name)], Acquire)
+        return self.tell(Refused(self.id(name), f"Waiting for {lock} lock. Lock status: 0/1", lock))
 
     def recall(self, name: str, outputs: Any = None, *, hit: bool = False, error: str | None = None) -> Reaction:
         """Answer a node's question to the cache."""

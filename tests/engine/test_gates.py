@@ -135,6 +135,11 @@ def test_a_composite_template_gives_its_locks_back_at_its_end() -> None:
     assert [command.node for command in scene.commands if isinstance(command, Release)] == [scene.id("[0].a")]
 
 
+INNER = """
+- name: inner
+  synchronization: {mutexes: [{name: m}]}
+  container: {image: alpine}
+"""
 ABANDONED = """
 templates:
 - name: main
@@ -197,6 +202,25 @@ def test_who_got_a_lock_and_waits_for_a_slot_gives_it_back_when_all_around_has_e
     scene.grant("[0].b")
     scene.succeed("[0].b")
     assert scene.phase == "Failed"
+
+
+def test_who_will_not_begin_any_more_is_not_waited_for() -> None:
+    """A graph waits for all beneath it, so the run cannot end well; Argo would wait for ever."""
+    scene = Scene(
+        SLOTS.replace("steps: [[{name: a, template: inner}, {name: b, template: locked}]]", "dag: {tasks: [{name: a, template: inner}]}")
+    )
+    scene.fail(".a.q")
+    assert scene.node(".a.p").waiting is not None
+    assert (scene.phase, scene.run.message) == ("Error", "nothing runs and nothing can start any more")
+
+
+def test_a_mutex_that_the_run_holds_itself_is_not_waited_for_when_nothing_else_runs() -> None:
+    scene = Scene(HELD.replace("steps: [[{name: x, template: leaf}]]", "steps: [[{name: x, template: inner}]]") + INNER)
+    scene.grant("[0].a")
+    scene.refuse("[0].b")
+    scene.refuse("[0].a[0].x")
+    assert scene.phase == "Error"
+    assert scene.run.message == "nothing can start any more: what is left waits for default/Mutex/m, which this run holds itself"
 
 
 def test_who_will_not_begin_any_more_does_not_queue_again_after_a_crash() -> None:

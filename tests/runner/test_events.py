@@ -218,5 +218,12 @@ async def test_a_run_that_waits_for_a_lock_of_its_own_says_so() -> None:
     flow.when("work").hangs()
     with pytest.raises(flowcore.UsageError, match="runs until something stops it"):
         await flow.run_async()
+    result = await Flow().load(INTO_ITSELF).run_async()
+    assert (result.phase, result.message) == (
+        "Error",
+        "nothing can start any more: what is left waits for default/Mutex/door, which this run holds itself",
+    )
+    limits = {"kind": "ConfigMap", "metadata": {"name": "limits"}, "data": {"one": "1"}}
+    semaphore = INTO_ITSELF.replace("mutexes: [{name: door}]", "semaphores: [{configMapKeyRef: {name: limits, key: one}}]")
     with pytest.raises(flowcore.UsageError, match="waits for locks that it holds itself"):
-        await Flow().load(INTO_ITSELF).run_async()
+        await flowcore.run(semaphore, executor=FakeExecutor(), catalog=flowcore.MemoryCatalog([limits]))
