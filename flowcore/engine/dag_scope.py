@@ -15,6 +15,7 @@ from flowcore.language.depends import Depends, from_dependencies, parse_depends
 from flowcore.language.scope import Scope
 from flowcore.nodes import Node, NodeType
 from flowcore.plan.arguments import Processed
+from flowcore.plan.graph import Ancestry, dependents, leaves
 from flowcore.plan.scopes import aggregate_variables, input_variables, node_variables, referenced_names, scope_with, skipped_variables
 from flowcore.plan.templates import Base, Entry, Holder, TemplateNotFound
 
@@ -40,14 +41,11 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         for other in depends:
             if other not in tasks:
                 raise ExpressionError(f"task '{name}' depends on '{other}', which is not a task of this DAG")
-    targets = text_of(dag, "target").split(" ") if text_of(dag, "target") else _leaves(dependencies)
+    targets = text_of(dag, "target").split(" ") if text_of(dag, "target") else sorted(leaves(dependencies))
     for target in targets:
         if target not in tasks:
             raise ExpressionError(f"target '{target}' is not a task of this DAG")
-    dependents: dict[str, list[str]] = {}
-    for name, needed in dependencies.items():
-        for other in needed:
-            dependents.setdefault(other, []).append(name)
+    order = _visit_order(targets, dependencies)
     return DagFrame(
         node=node.id,
         call=call,
@@ -55,10 +53,11 @@ def build_frame(turn: Turn, call: Call, base: Base, processed: Processed, node: 
         base=base,
         inputs=turn.state.shared.child(input_variables(processed.inputs)),
         tasks=tasks,
-        order=_visit_order(targets, dependencies),
+        order=order,
         targets=targets,
         dependencies=dependencies,
-        dependents=dependents,
+        dependents=dependents(dependencies),
+        ancestry=Ancestry(dependencies, order),
         logic=logic,
         ids={name: turn.id_of(f"{node.name}.{name}") for name in tasks},
     )
@@ -68,12 +67,6 @@ def _logic(task: JsonObject, continue_on: Mapping[str, _ContinueOn]) -> Depends 
     depends = text_of(task, "depends")
     parsed = parse_depends(depends) if depends else from_dependencies(strings_of(task, "dependencies"))
     return parsed.expand(continue_on) if parsed.tasks else None
-
-
-def _leaves(dependencies: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The tasks that nothing depends on, by name."""
-    needed = {other for names in dependencies.values() for other in names}
-    return sorted(name for name in dependencies if name not in needed)
 
 
 def _visit_order(targets: list[str], dependencies: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
@@ -160,17 +153,8 @@ def _entry(turn: Turn, frame: DagFrame, task: JsonObject) -> Entry | None:
 
 def _ancestors(frame: DagFrame, name: str, wanted: frozenset[str] | None) -> list[str]:
     """The tasks that ``name`` depends on, directly or not, among ``wanted`` (None: all), in the order in which they are looked at."""
-    if wanted is not None:
-        wanted = wanted - {name}
-        direct = set(frame.dependencies[name])
-        if wanted <= direct:
-            return [other for other in frame.dependencies[name] if other in wanted]
-    found: set[str] = set()
-    stack = list(frame.dependencies[name])
-    while stack:
-        other = stack.pop()
-        if other not in found:
-            found.add(other)
-            stack.extend(frame.dependencies[other])
-    kept = found if wanted is None else found & wanted
-    return sorted(kept, key=lambda other: frame.order.get(other, 0))
+    direct = frame.dependencies[name]
+    if wanted is not None and (wanted - {name}).issubset(direct):
+        return [other for other in direct if other in wanted]
+    known = frame.order if wanted is None else wanted & frame.order.keys()
+    return sorted((other for other in known if frame.ancestry.precedes(other, name)), key=frame.order.__getitem__)

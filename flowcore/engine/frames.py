@@ -17,6 +17,7 @@ from flowcore.language.depends import Depends
 from flowcore.language.scope import Scope
 from flowcore.nodes import NodeId
 from flowcore.plan.arguments import Processed
+from flowcore.plan.graph import Ancestry
 from flowcore.plan.templates import Base
 
 
@@ -116,7 +117,8 @@ class DagFrame:
     order: dict[str, int]
     targets: list[str]
     dependencies: dict[str, tuple[str, ...]]
-    dependents: dict[str, list[str]]
+    dependents: dict[str, tuple[str, ...]]
+    ancestry: Ancestry
     logic: dict[str, Depends | None]
     ids: dict[str, NodeId]  # of the tasks' nodes, made or not
     task_of: dict[NodeId, str] = field(default_factory=dict)

@@ -1,12 +1,13 @@
 """Directed graphs over plain strings: which task waits for which.
 
-A graph is a mapping from each name to the names it depends on. Used for DAG tasks and for the containers of a container set; the plan
-calls it once for each template. Recursion is avoided throughout: chains may be as long as a template.
+A graph is a mapping from each name to the names it depends on. Used for DAG tasks, by the validation and by the engine, and for the containers
+of a container set. Recursion is avoided throughout: chains may be as long as a template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
@@ -22,21 +23,10 @@ def dependents(graph: Graph) -> dict[str, tuple[str, ...]]:
     return {name: tuple(others) for name, others in found.items()}
 
 
-def roots(graph: Graph) -> tuple[str, ...]:
-    """The names that depend on nothing, in the graph's order."""
-    return tuple(name for name, needed in graph.items() if not needed)
-
-
 def leaves(graph: Graph) -> tuple[str, ...]:
-    """The names that nothing depends on: the targets of a DAG that names none itself, in the graph's order."""
+    """The names that nothing depends on, in the graph's order."""
     needed = {other for others in graph.values() for other in others}
     return tuple(name for name in graph if name not in needed)
-
-
-def unknown_names(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """For each name the names it depends on that are not in the graph; names without such are left out."""
-    strangers = {name: tuple(other for other in needed if other not in graph) for name, needed in graph.items()}
-    return {name: others for name, others in strangers.items() if others}
 
 
 def find_cycle(graph: Graph) -> tuple[str, ...] | None:
@@ -48,36 +38,33 @@ def find_cycle(graph: Graph) -> tuple[str, ...] | None:
     return None
 
 
-def sorted_names(graph: Graph) -> tuple[str, ...]:
-    """All names of the graph, each after those it depends on; raises graphlib.CycleError for a circle."""
-    return tuple(name for name in TopologicalSorter(graph).static_order() if name in graph)
+class Ancestry:
+    """Which names come before which, directly or not.
 
+    ``order`` lists each name after those it depends on (those of a circle, and what is not listed, count for nothing). Nothing is worked out
+    before the first question; from then on the ancestors of a name are one whole number, so that a chain of ten thousand takes some megabytes.
+    """
 
-def reachable(graph: Graph, starts: Iterable[str]) -> set[str]:
-    """The names that ``starts`` depend on, directly or not, with ``starts`` themselves: what running these targets needs."""
-    found: set[str] = set()
-    waiting = list(starts)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(graph.get(name, ()))
-    return found
+    def __init__(self, graph: Graph, order: Iterable[str]) -> None:
+        self._graph = graph
+        self._order = order
 
+    def precedes(self, other: str, name: str) -> bool:
+        """Whether ``other`` is an ancestor of ``name``, which must be one of the order."""
+        index = self._indices.get(other)
+        return index is not None and bool(self._masks[name] >> index & 1)
 
-def ancestors(graph: Graph, name: str) -> tuple[str, ...]:
-    """All that ``name`` depends on, directly or not, each once, in the order of a walk that lists a name after what it depends on."""
-    order: list[str] = []
-    seen = {name}
-    stack: list[tuple[str, Iterator[str]]] = [(name, iter(graph.get(name, ())))]
-    while stack:
-        current, needed = stack[-1]
-        other = next((candidate for candidate in needed if candidate not in seen), None)
-        if other is not None:
-            seen.add(other)
-            stack.append((other, iter(graph.get(other, ()))))
-        else:
-            stack.pop()
-            if current != name:
-                order.append(current)
-    return tuple(order)
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self._order)}
+
+    @cached_property
+    def _masks(self) -> dict[str, int]:
+        masks: dict[str, int] = {}
+        for name, own in self._indices.items():
+            mask = 0
+            for other in self._graph[name]:
+                if other in self._indices:
+                    mask |= masks.get(other, 0) | 1 << self._indices[other]
+            masks[name] = mask & ~(1 << own)
+        return masks

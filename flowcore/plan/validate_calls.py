@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowcore.errors import ExpressionError
 from flowcore.language.depends import Depends, from_dependencies, parse_depends
 from flowcore.models import Arguments, DAGTask, LifecycleHook, Template, TemplateCall
-from flowcore.plan.graph import find_cycle
+from flowcore.plan.graph import Ancestry, dependents, find_cycle
 from flowcore.plan.validate_arguments import check_arguments
 from flowcore.plan.validate_beyond import check_call
 from flowcore.plan.validate_names import Names, field_name_faults, is_parameter, name_faults, step_name_faults
@@ -134,16 +134,13 @@ class _Graph:
     def sorted(self, tasks: list[DAGTask]) -> list[DAGTask]:
         """The tasks, each after those it waits for; those of a circle, or that wait for one, last and as they stand."""
         left = {name: sum(other in self.tasks for other in self.needed(name)) for name in self.tasks}
-        after: dict[str, list[str]] = {}
-        for name in self.tasks:
-            for other in self.needed(name):
-                after.setdefault(other, []).append(name)
+        after = dependents({name: self.needed(name) for name in self.tasks})
         ready = deque(name for name, count in left.items() if count == 0)
         order: dict[str, None] = {}
         while ready:
             name = ready.popleft()
             order[name] = None
-            for other in after.get(name, ()):
+            for other in after[name]:
                 left[other] -= 1
                 if left[other] == 0:
                     ready.append(other)
@@ -151,26 +148,15 @@ class _Graph:
         return [self.tasks[name] for name in order]
 
 
-class _Ancestors:
-    """The tasks that come before one of them, asked by membership; a set of ten thousand tasks is one whole number."""
+class _Before:
+    """The tasks that come before one of them, asked by membership."""
 
-    def __init__(self, graph: _Graph, order: list[DAGTask]) -> None:
-        self._bits = {task.name: 1 << index for index, task in enumerate(order)}
-        self._before: dict[str, int] = {}
-        for task in order:
-            mask = 0
-            for other in graph.needed(task.name):
-                mask |= self._before.get(other, 0) | self._bits.get(other, 0)
-            self._before[task.name] = mask & ~self._bits[task.name]
-        self._task = ""
-
-    def of(self, task: str) -> _Ancestors:
-        """The same, for ``task``."""
+    def __init__(self, ancestry: Ancestry, task: str) -> None:
+        self._ancestry = ancestry
         self._task = task
-        return self
 
     def __contains__(self, other: object) -> bool:
-        return isinstance(other, str) and bool(self._before[self._task] & self._bits.get(other, 0))
+        return isinstance(other, str) and self._ancestry.precedes(other, self._task)
 
 
 def check_dag(walk: Walk, found: Found, template: Template, names: Names) -> None:
@@ -193,11 +179,11 @@ def check_dag(walk: Walk, found: Found, template: Template, names: Names) -> Non
         resolved[task.name] = _check_task_alone(walk, found, template, graph, task, names, place, uses_depends=uses_depends)
     walk.require(template.dag.target, names, f"templates.{template.name}.targets", f"{path}.dag.target")
     _check_targets(report, template, template.dag.target, graph, f"{path}.dag.target")
-    ancestors = _Ancestors(graph, tasks)
+    ancestry = Ancestry({task.name: graph.needed(task.name) for task in tasks}, [task.name for task in tasks])
     for task in tasks:
         place = f"{path}.dag.tasks[{graph.places[task.name]}]"
         prefix = f"templates.{template.name}.tasks.{task.name}"
-        _check_task_call(walk, found, prefix, ancestors.of(task.name), task, resolved[task.name], names, place)
+        _check_task_call(walk, found, prefix, _Before(ancestry, task.name), task, resolved[task.name], names, place)
 
 
 def _check_graph(report: Report, template: Template, graph: _Graph, tasks: list[DAGTask], path: str) -> None:
@@ -255,7 +241,7 @@ def _check_targets(report: Report, template: Template, target: str, graph: _Grap
 
 
 def _check_task_call(
-    walk: Walk, found: Found, prefix: str, ancestors: _Ancestors, task: DAGTask, resolved: Template | None, names: Names, path: str
+    walk: Walk, found: Found, prefix: str, ancestors: _Before, task: DAGTask, resolved: Template | None, names: Names, path: str
 ) -> None:
     """The call that a task is, with what those before it offer."""
     report = walk.report
@@ -276,7 +262,7 @@ def _check_task_call(
     check_call(walk, found.base, task, document, path)
 
 
-def _check_needed(report: Report, prefix: str, arguments: Arguments, ancestors: _Ancestors, path: str) -> None:
+def _check_needed(report: Report, prefix: str, arguments: Arguments, ancestors: _Before, path: str) -> None:
     """An argument that is another task's output waits for that task (rule 66)."""
     texts = [("parameter", p.name, p.value or "", f"{path}.parameters[{i}]") for i, p in enumerate(arguments.parameters)]
     texts += [("artifact", a.name, a.from_, f"{path}.artifacts[{i}]") for i, a in enumerate(arguments.artifacts)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 from tests.conformance.answers import Answer, Args, Function, part, play_row
@@ -152,7 +153,8 @@ def _depends_expression(args: Args) -> Answer:
 
 def _task_ancestry(args: Args) -> Answer:
     graph = {task["name"]: tuple(_dependencies(task).tasks) for task in args["tasks"]}
-    found = part("plan.graph", "ancestors")(graph, args["taskName"])
+    ancestry = part("plan.graph", "Ancestry")(graph, TopologicalSorter(graph).static_order())
+    found = [name for name in graph if ancestry.precedes(name, args["taskName"])]
     return {"result": sorted(found, key=lambda name: args["finishedAt"][name])}
 
 

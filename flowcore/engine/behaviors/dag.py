@@ -135,7 +135,7 @@ class DagRunning:
         elif id_ in frame.unsettled:
             del frame.unsettled[id_]
             check_loop(turn, frame, name, node)
-            for dependent in frame.dependents.get(name, ()):
+            for dependent in frame.dependents[name]:
                 self._nominate(frame, dependent)
 
     # --- one task -----------------------------------------------------------------------------------------------------------------
