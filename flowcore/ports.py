@@ -5,7 +5,7 @@ A third party's implementation is as good as ours: nothing here refers to one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -323,9 +323,6 @@ class CacheAnswer:
     outputs: JsonObject | None = None
     error: str | None = None
 
-
-ExecutorContext: TypeAlias = AbstractAsyncContextManager[Executor]
-LogStream: TypeAlias = AsyncIterator[Logged]
 
 __all__ = [
     "ArtifactStore",

@@ -19,7 +19,6 @@ from flowcore.plan.scopes import global_artifacts, global_parameters, scope_with
 from flowcore.plan.semantics import NEWEST, Semantics
 
 _EXIT_CODE_0: JsonObject = {"exitCode": "0"}  # shared by most rows there are; rows are never changed in place
-RESULT_LIMIT = 256 * 1024
 
 
 def of_outcome(declared: JsonObject, outcome: Outcome) -> tuple[JsonObject | None, str]:

@@ -55,7 +55,6 @@ class State:
         self.frames: dict[NodeId, Frame] = {}
         self.unopened: set[NodeId] = set()  # recorded nodes that were under way, and have no frame yet
         self.blocked: dict[NodeId, None] = {}
-        self.exit_nodes: dict[NodeId, bool] = {}
         self.granted: set[NodeId] = set()
         self.recalled: set[NodeId] = set()
         self.asked: set[NodeId] = set()  # nodes that wait at a gate

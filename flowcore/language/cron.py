@@ -6,7 +6,6 @@ before either. Times that a change of clocks leaves out do not happen, those tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -93,16 +92,6 @@ class Schedule:
         by_date = shown.day in self.day.values
         by_weekday = shown.isoweekday() % 7 in self.weekday.values
         return (by_date and by_weekday) if self.day.star or self.weekday.star else (by_date or by_weekday)
-
-
-def upcoming(schedule: Schedule | Interval, after: datetime, count: int) -> Iterator[datetime]:
-    """The next times, at most ``count``."""
-    moment: datetime | None = after
-    for _ in range(count):
-        moment = schedule.next_after(moment) if moment is not None else None
-        if moment is None:
-            return
-        yield moment
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------------------

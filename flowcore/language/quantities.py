@@ -199,12 +199,6 @@ def rfc3339(time: datetime) -> str:
     return _to_the_second(time) + _offset(time)
 
 
-def rfc3339_nano(time: datetime) -> str:
-    """A time as Go's RFC3339Nano prints it: fractions of a second only where there are any."""
-    fraction = f".{time.microsecond:06d}".rstrip("0") if time.microsecond else ""
-    return _to_the_second(time) + fraction + _offset(time)
-
-
 def _to_the_second(time: datetime) -> str:
     return time.replace(tzinfo=None).isoformat(timespec="seconds")
 

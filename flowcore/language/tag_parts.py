@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import ClassVar, Final, TypeAlias
 
 from flowcore.errors import AbsentOptional, ExpressionError, LimitExceeded, UnresolvedTag
-from flowcore.language.argo_functions import ARGO_FUNCTIONS
 from flowcore.language.delimited import cut
 from flowcore.language.expressions import Expression, compile_expression, to_text
 from flowcore.language.scope import ABSENT, MISSING, Scope
@@ -233,11 +232,6 @@ def required_names(expression: Expression) -> tuple[str, ...]:
         lengths = range(1, 2 if reference.guarded else len(reference.path) + 1)
         names.update((".".join(reference.path[:length]), None) for length in lengths)
     return tuple(names)
-
-
-def is_known(name: str, environment: Mapping[str, object], functions: Functions = ARGO_FUNCTIONS) -> bool:
-    """Whether ``name`` leads to something in nested maps; what it leads to may be nil."""
-    return _leads_somewhere(name.split("."), environment, functions)
 
 
 def _leads_somewhere(path: list[str], environment: Mapping[str, object], functions: Functions) -> bool:

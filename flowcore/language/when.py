@@ -46,11 +46,6 @@ def compile_when(text: str) -> Govaluate:
         raise type(error)(message, source=text, at=error.at, stage="compile") from None
 
 
-def evaluate_cron_when(text: str) -> bool:
-    """The condition of a CronWorkflow: the same language, but a bare word is an unknown variable and therefore an error."""
-    return True if not text else _checked(compile_govaluate(text).evaluate({}), text)
-
-
 def _checked(result: object, text: str) -> bool:
     if isinstance(result, bool):
         return result

@@ -42,20 +42,6 @@ class Parameter(Model):
     enum: list[AnyString] = empty_list()
     description: AnyString | None = None
 
-    @property
-    def has_value(self) -> bool:
-        """Whether the parameter says where its value comes from."""
-        return self.value is not None or self.default is not None or self.value_from is not None
-
-    @property
-    def effective_value(self) -> str | None:
-        """The value, else the default, else the default of ``valueFrom``."""
-        if self.value is not None:
-            return self.value
-        if self.default is not None:
-            return self.default
-        return self.value_from.default if self.value_from else None
-
 
 class _Bindings(Model):
     parameters: list[Parameter] = empty_list()

@@ -46,7 +46,6 @@ class PlanOptions:
     must_refer: bool = False
     transient_errors: str = ""
     pod_name_version: str = "v2"
-    expression_templates: bool = True
     semantics: Semantics = NEWEST
     artifact_drivers: frozenset[str] | None = None  # the names of driver plugins that there are; None: not known here
 

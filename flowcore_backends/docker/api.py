@@ -35,7 +35,7 @@ _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10)
 _CHUNK = 1 << 20
 _LARGEST_ERROR = 64 << 10
 _PASSING = (429, 502, 503, 504, 900)  # the last is aiodocker's own, for an engine that cannot be connected to
-NOT_MODIFIED, NOT_FOUND, CONFLICT = 304, 404, 409
+NOT_FOUND, CONFLICT = 404, 409
 
 
 def passes(error: BaseException) -> bool:
@@ -256,10 +256,6 @@ class Api:
             async for message in _messages(response):
                 if error := text_of(message, "error"):
                     raise DockerError(500, error)
-
-    async def remove_image(self, name: str) -> None:
-        """Remove an image; one that is gone or in use is no error."""
-        await self._harmless(self.call("DELETE", f"images/{_quoted(name)}"))
 
     async def create_network(self, body: JsonObject) -> None:
         """Create a network; one of that name that is there already is no error."""

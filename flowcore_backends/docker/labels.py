@@ -15,7 +15,6 @@ from flowcore.jsontypes import JsonObject
 
 RUN, NODE, POD, CONTAINER, ROLE = "flowcore.run", "flowcore.node", "flowcore.pod", "flowcore.container", "flowcore.role"
 WORKFLOW, NAMESPACE, HOST = "flowcore.workflow", "flowcore.namespace", "flowcore.host"
-IMAGE = "flowcore.image"
 
 _UNUSUAL = re.compile(r"[^a-zA-Z0-9_.-]+")
 _LONGEST = 200

@@ -189,11 +189,3 @@ def test_exit_hooks():
     assert Step(on_exit="old", hooks={"exit": {"template": "new"}}).exit_hook.template == "old"
     assert Step(hooks={"exit": {"template": "new"}}).exit_hook.template == "new"
     assert Step().exit_hook is None
-
-
-def test_effective_value():
-    assert Parameter(value="v", default="d").effective_value == "v"
-    assert Parameter(default="d").effective_value == "d"
-    assert Parameter(value_from={"default": 3}).effective_value == "3"
-    assert Parameter().effective_value is None
-    assert not Parameter().has_value

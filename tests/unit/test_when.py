@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowcore.errors import ExpressionError, LimitExceeded
-from flowcore.language.when import compile_when, evaluate_cron_when, evaluate_when
+from flowcore.language.when import compile_when, evaluate_when
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,6 @@ def test_a_message_of_reading_tells_its_stage() -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_when("a ~~ b")
     assert caught.value.stage == "compile"
-
-
-def test_words_are_variables_in_the_condition_of_a_cron_workflow() -> None:
-    assert evaluate_cron_when("")
-    assert evaluate_cron_when("'a' == 'a'")
-    with pytest.raises(ExpressionError, match="No parameter 'a' found"):
-        evaluate_cron_when("a == a")
 
 
 @pytest.mark.parametrize("text", ["(" * 200 + "1" + ")" * 200, "1+" * 30_000 + "1", "x" * 600_000])
