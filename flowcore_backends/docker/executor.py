@@ -42,6 +42,7 @@ from flowcore_backends.http import HttpExecutor
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.pod_spec_patch import patched
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
+from flowcore_backends.under_way import UnderWay
 
 _log = logging.getLogger("flowcore.docker")
 _POD_KINDS = ("container", "script", "containerSet")
@@ -84,7 +85,7 @@ class DockerExecutor:
     ) -> None:
         self.options = options if options is not None else DockerOptions(**choices)
         self._others = RouterExecutor({"http": HttpExecutor(), "data": DataExecutor(), "plugin": PluginExecutor(plugins)}, advice=_ADVICE)
-        self._pods: dict[tuple[str, str], PodRun] = {}
+        self._pods = UnderWay[PodRun]()
         self._runs: dict[str, _RunState] = {}
         self._version = "auto"
         self._facts: JsonObject | None = None
@@ -123,14 +124,14 @@ class DockerExecutor:
     ) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="flowcore-docker-", ignore_cleanup_errors=True) as scratch:
             pod = PodRun(invocation, context, report, around, state.objects, api, Path(scratch))
-            with self._known(invocation, pod):
+            with self._pods.known(invocation, pod):
                 return await pod.run(None if invocation.daemon else self._loop().slots)
 
     async def stop(self, invocation: Invocation, grace: timedelta) -> None:
         """Ask the containers of the invocation to end, and end them after ``grace``."""
         if kind_of(invocation) not in _POD_KINDS:
             await self._others.stop(invocation, grace)
-        pod = self._pods.get((invocation.uid, invocation.pod_name))
+        pod = self._pods.get(invocation)
         if pod is not None:
             pod.stop(grace)
 
@@ -160,17 +161,6 @@ class DockerExecutor:
             state.objects.let_go()
 
     # --- what is remembered ---------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _known(self, invocation: Invocation, pod: PodRun) -> Iterator[None]:
-        key = (invocation.uid, invocation.pod_name)
-        if key in self._pods:
-            raise ExecutorError(f"{invocation.pod_name} is already running")
-        self._pods[key] = pod
-        try:
-            yield
-        finally:
-            del self._pods[key]
 
     def _run_state(self, context: RunContext, host: str) -> _RunState:
         if context.uid not in self._runs:

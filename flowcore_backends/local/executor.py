@@ -7,8 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Unpack
@@ -34,6 +33,7 @@ from flowcore_backends.local.running import Surroundings
 from flowcore_backends.local.volumes import CLAIMS
 from flowcore_backends.plugin import Plugin, PluginExecutor
 from flowcore_backends.router import Kind, RouterExecutor, kind_of
+from flowcore_backends.under_way import UnderWay
 
 _log = logging.getLogger("flowcore.local")
 _POD_KINDS = ("container", "script", "containerSet")
@@ -53,7 +53,7 @@ class LocalExecutor:
         self._others = RouterExecutor({"http": HttpExecutor(), "data": DataExecutor(), "plugin": PluginExecutor(plugins)}, advice=_ADVICE)
         self._machine = ThisMachine()
         self._said_shared = False
-        self._pods: dict[tuple[str, str], PodRun] = {}
+        self._pods = UnderWay[PodRun]()
         self._run_folders: dict[str, Path] = {}
         self._limiter: RunVar[anyio.CapacityLimiter] = RunVar(f"flowcore.local.{id(self)}")
 
@@ -65,7 +65,7 @@ class LocalExecutor:
         surroundings = await self.surroundings()
         folder = run_folder / "nodes" / folder_name(invocation.pod_name)
         pod = PodRun(invocation, context, report, self.options, surroundings, folder, run_folder)
-        with self._known(invocation, pod):
+        with self._pods.known(invocation, pod):
             try:
                 await to_thread.run_sync(_make_scratch, folder)
                 return await pod.run(None if invocation.daemon else self._slots())
@@ -80,7 +80,7 @@ class LocalExecutor:
         """Ask the processes of the invocation to end, and end them after ``grace``."""
         if kind_of(invocation) not in _POD_KINDS:
             await self._others.stop(invocation, grace)
-        pod = self._pods.get((invocation.uid, invocation.pod_name))
+        pod = self._pods.get(invocation)
         if pod is not None:
             pod.stop(grace)
 
@@ -93,17 +93,6 @@ class LocalExecutor:
             await to_thread.run_sync(_remove_all_but_claims, folder)
         else:
             await to_thread.run_sync(remove_tree, folder)
-
-    @contextmanager
-    def _known(self, invocation: Invocation, pod: PodRun) -> Iterator[None]:
-        key = (invocation.uid, invocation.pod_name)
-        if key in self._pods:
-            raise ExecutorError(f"{invocation.pod_name} is already running")
-        self._pods[key] = pod
-        try:
-            yield
-        finally:
-            del self._pods[key]
 
     def _run_folder(self, context: RunContext) -> Path:
         """The folder for what lives as long as the run; the first use of a run also says that images are not used."""
