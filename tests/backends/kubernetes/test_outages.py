@@ -225,7 +225,15 @@ async def test_a_killed_process_leaves_its_pods_to_the_next_one(tmp_path: Path) 
     async with FakeKube(default=local_processes(tmp_path / "pods")) as kube, asyncio.timeout(60):
 
         async def drive(until_done: int | None) -> int:
-            words = [sys.executable, "-m", "tests.backends.kubernetes.drive", kube.url, f"sqlite:///{tmp_path / 'runs.db'}", str(file)]
+            words = [
+                sys.executable,
+                "-m",
+                "tests.backends.kubernetes.drive",
+                kube.url,
+                f"sqlite:///{tmp_path / 'runs.db'}",
+                str(file),
+                "kill",
+            ]
             process = await asyncio.create_subprocess_exec(*words, env=environment, cwd=ROOT)
             if until_done is not None:
                 await until(lambda: len(done.read_text().split()) >= until_done)
