@@ -7,12 +7,13 @@ import gzip
 import os
 import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from tests.serving import serving
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
 _AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false")
@@ -95,28 +96,14 @@ class HttpHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(kind: type[socketserver.TCPServer], handler: type[Any], folder: Path) -> Iterator[str]:
-    """``host:port`` of a server for the repositories in ``folder``."""
-    server = kind(("127.0.0.1", 0), type(handler.__name__, (handler,), {"folder": folder}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
 def daemon(folder: Path) -> Iterator[str]:
     """The URL of a git daemon."""
-    with served(Daemons, DaemonHandler, folder) as address:
+    with serving(DaemonHandler, Daemons, folder=folder) as address:
         yield f"git://{address}"
 
 
 @contextmanager
 def over_http(folder: Path) -> Iterator[str]:
     """The URL of a server that speaks git's protocol over HTTP."""
-    with served(ThreadingHTTPServer, HttpHandler, folder) as address:
+    with serving(HttpHandler, folder=folder) as address:
         yield f"http://{address}"

@@ -8,11 +8,8 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
@@ -109,17 +106,3 @@ class Alibaba(Front):
 
 def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-@contextmanager
-def standing_before(kind: type[Front], behind: str, **settings: Any) -> Iterator[str]:
-    """``host:port`` of a front before the server at ``behind``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type(kind.__name__, (kind,), {"behind": behind, **settings}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from flowcore.artifacts.drivers import find_driver
@@ -18,12 +17,13 @@ from flowcore.jsontypes import JsonObject
 
 pytest.importorskip("obstore")
 pytest.importorskip("cryptography")
-moto = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
-from cryptography.hazmat.primitives import serialization  # noqa: E402 - after it is known to be there
-from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.backends.object_store_fronts import Alibaba, Google, standing_before  # noqa: E402
+from tests.backends.object_store_fronts import Alibaba, Google
+from tests.serving import s3_server, serving
 
 ACCOUNT = "robot@project.iam.gserviceaccount.com"
 HOST = "oss-cn-test.aliyuncs.example"
@@ -45,13 +45,8 @@ class Store:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    for bucket in ("of-gcs", "of-oss"):
-        httpx.put(f"http://{host}:{port}/{bucket}").raise_for_status()
-    yield f"{host}:{port}"
-    running.stop()
+    with s3_server("of-gcs", "of-oss") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +71,12 @@ def store(request: pytest.FixtureRequest, server: str, key: rsa.RSAPrivateKey, m
     seen: list[str] = []
     if request.param == "gcs":
         other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        with standing_before(Google, server, seen=seen, public=key.public_key(), account=ACCOUNT) as address:
+        with serving(Google, behind=server, seen=seen, public=key.public_key(), account=ACCOUNT) as address:
             secrets = secrets_of(account=account_of(key, address), wrong=account_of(other, address))
             named: JsonObject = {"bucket": "of-gcs", "serviceAccountKeySecret": {"name": "keys", "key": "account"}}
             yield Store("gcs", named, {"serviceAccountKeySecret": {"name": "keys", "key": "wrong"}}, secrets, seen)
         return
-    with standing_before(Alibaba, server, seen=seen, user="me", host=HOST) as address:
+    with serving(Alibaba, behind=server, seen=seen, user="me", host=HOST) as address:
         monkeypatch.setenv("http_proxy", f"http://{address}")
         login: JsonObject = {"accessKeySecret": {"name": "keys", "key": "id"}, "secretKeySecret": {"name": "keys", "key": "secret"}}
         place: JsonObject = {"endpoint": f"http://{HOST}", "bucket": "of-oss", **login}

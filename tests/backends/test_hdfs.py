@@ -22,7 +22,8 @@ from flowcore.errors import ArtifactError, MissingArtifact
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import load_documents
 from flowcore_backends.local import LocalExecutor
-from tests.backends.webhdfs_server import DataNode, NameNode, StandbyNode, serving, webhdfs
+from tests.backends.webhdfs_server import DataNode, NameNode, StandbyNode, webhdfs
+from tests.serving import serving
 
 CATALOG = MemoryCatalog([])
 SECRETS = SecretReader(CATALOG, "default")

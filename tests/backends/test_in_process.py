@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +24,7 @@ from flowcore_backends.http import HttpExecutor
 from flowcore_backends.plugin import PluginExecutor
 from flowcore_backends.router import RouterExecutor
 from tests.backends.contract import Play, invocation, run_context, until
+from tests.serving import serving
 
 SECRET: JsonObject = {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "hidden"}}
 
@@ -55,13 +55,8 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Site) as address:
+        yield f"http://{address}"
 
 
 async def ask(folder: Path, **template: Any) -> Outcome:

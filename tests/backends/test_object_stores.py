@@ -20,11 +20,12 @@ from flowcore.errors import ArtifactError, InvalidWorkflow, MissingArtifact, Usa
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import load_documents
 from flowcore_backends.local import LocalExecutor
+from tests.serving import s3_server
 
 pytest.importorskip("obstore")
-moto = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
-from flowcore_backends.artifacts.settings import azure_place, gcs_place, oss_place, s3_place  # noqa: E402 - after the extra is known to be there
+from flowcore_backends.artifacts.settings import azure_place, gcs_place, oss_place, s3_place
 
 KEYS: JsonObject = {
     "kind": "Secret",
@@ -39,12 +40,8 @@ LOGIN: JsonObject = {"accessKeySecret": {"name": "keys", "key": "id"}, "secretKe
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an S3 server with an empty bucket called ``bucket``."""
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    httpx.put(f"http://{host}:{port}/bucket").raise_for_status()
-    yield f"{host}:{port}"
-    running.stop()
+    with s3_server("bucket") as address:
+        yield address
 
 
 def location(server: str, key: str, **more: str) -> JsonObject:

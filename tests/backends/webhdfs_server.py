@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+from tests.serving import serving
 
 CHUNK = 1 << 16
 SUPERUSER = "hdfs"
@@ -170,20 +171,6 @@ def status_of(file: Path, suffix: str) -> dict[str, Any]:
     """A ``FileStatus``."""
     kind = {"type": "DIRECTORY", "length": 0} if file.is_dir() else {"type": "FILE", "length": file.stat().st_size}
     return {"pathSuffix": suffix, "owner": SUPERUSER, "group": "supergroup", "permission": "755", "replication": 1, **kind}
-
-
-@contextmanager
-def serving(kind: type[BaseHTTPRequestHandler], **settings: Any) -> Iterator[str]:
-    """A server of that kind; gives ``host:port``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type(kind.__name__, (kind,), settings))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

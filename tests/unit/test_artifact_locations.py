@@ -6,7 +6,6 @@ import base64
 import http.server
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,7 @@ from flowcore.catalogs import MemoryCatalog
 from flowcore.errors import ArtifactError, MissingArtifact, MissingBackend
 from flowcore.jsontypes import JsonObject
 from flowcore.ports import RunContext
+from tests.serving import serving
 
 SECRET: JsonObject = {
     "kind": "Secret",
@@ -139,13 +139,8 @@ class Site(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def site() -> Iterator[str]:
     Site.seen = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Site) as address:
+        yield f"http://{address}"
 
 
 async def test_get_and_put(site: str, context: RunContext, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from flowcore.artifacts import locations
@@ -26,13 +25,14 @@ from flowcore.nodes import Phase
 from tests.backends.contract import invocation, run_context
 from tests.backends.kubernetes.test_executor import Scene
 from tests.backends.kubernetes.tls_front import tls_front, write_certificates
+from tests.serving import s3_server
 
 pytest.importorskip("kubernetes_asyncio")
 pytest.importorskip("obstore")
-moto = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
-from flowcore_backends.kubernetes import KubernetesExecutor  # noqa: E402 - after the extras are known to be there
-from flowcore_backends.kubernetes.testing import FakeKube, local_processes  # noqa: E402 - the same
+from flowcore_backends.kubernetes import KubernetesExecutor
+from flowcore_backends.kubernetes.testing import FakeKube, local_processes
 
 pytestmark = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox on this machine")
 
@@ -43,12 +43,8 @@ LARGE = "head -c 1200000 /dev/urandom"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    httpx.put(f"http://{host}:{port}/bucket").raise_for_status()
-    yield f"{host}:{port}"
-    running.stop()
+    with s3_server("bucket") as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
