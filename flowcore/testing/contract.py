@@ -17,7 +17,8 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 from flowcore.artifacts import FolderArtifacts
 from flowcore.catalogs import MemoryCatalog
@@ -144,9 +146,7 @@ class ExecutorContract(ABC):
     def test_stop_ends_the_work_and_run_tells(self, play: Any) -> None:
         async def scene(play: Play) -> None:
             lasting = invocation("lasts")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(play.run, lasting)
-                await until(lambda: play.started(lasting))
+            async with play.under_way(lasting):
                 await play.executor.stop(lasting, timedelta(seconds=10))
                 await play.executor.stop(lasting, timedelta(seconds=10))
             ended = play.outcomes[lasting.node]
@@ -160,9 +160,7 @@ class ExecutorContract(ABC):
 
         async def scene(play: Play) -> None:
             stubborn = invocation("stubborn")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(play.run, stubborn)
-                await until(lambda: play.started(stubborn))
+            async with play.under_way(stubborn):
                 await play.executor.stop(stubborn, timedelta(seconds=0.1))
             assert play.outcomes[stubborn.node].phase is Phase.FAILED
 
@@ -180,9 +178,7 @@ class ExecutorContract(ABC):
     def test_cancelled_it_looks_away_at_once_and_serves_on(self, play: Any) -> None:
         async def scene(play: Play) -> None:
             lasting = invocation("lasts")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(play.run, lasting)
-                await until(lambda: play.started(lasting))
+            async with play.under_way(lasting) as tasks:
                 tasks.cancel_scope.cancel()
             assert lasting.node not in play.outcomes
             assert (await play.run(invocation("succeeds"))).phase is Phase.SUCCEEDED
@@ -236,6 +232,14 @@ class Play:
         """Run it and remember how it ended."""
         ended = self.outcomes[asked.node] = await self.executor.run(asked, self.context, self.reports.append)
         return ended
+
+    @asynccontextmanager
+    async def under_way(self, asked: Invocation) -> AsyncIterator[TaskGroup]:
+        """Enter the block when it is reported to run, in the task group that runs it; leaving waits for its end."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.run, asked)
+            await until(lambda: self.started(asked))
+            yield tasks
 
     def started(self, asked: Invocation) -> bool:
         """Whether it was reported to run."""
