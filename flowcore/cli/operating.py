@@ -167,11 +167,20 @@ def resume(names: Names, selector: Selector = "", namespace: Namespace = None, s
 
 
 def _order(store: str | None, names: list[str], verb: str, act: Callable[[Runs, str], Awaitable[RunRow]]) -> int:
+    async def ordered(runs: Runs, name: str) -> str:
+        row = await act(runs, name)
+        driven = [each.driver for each in await runs.list(row.namespace, prefix=row.name) if each.run.name == row.name]
+        return told(row, verb, driven=any(driven))
+
+    return _each(store, names, ordered)
+
+
+def _each(store: str | None, names: list[str], act: Callable[[Runs, str], Awaitable[str]]) -> int:
+    """Do something with each run, and print what is told of it."""
+
     async def acting(runs: Runs) -> None:
         for name in names:
-            row = await act(runs, name)
-            driven = [each.driver for each in await runs.list(row.namespace, prefix=row.name) if each.run.name == row.name]
-            typer.echo(told(row, verb, driven=any(driven)))
+            typer.echo(await act(runs, name))
 
     with_runs(store, acting)
     return 0
@@ -189,15 +198,13 @@ def retry(
     """Have ended runs go on from where they failed. That happens when somebody drives them: `flowcore serve`, or `flowcore run --continue NAME`."""
     values = parameters_of(parameter or (), None)
 
-    async def act(runs: Runs) -> None:
-        for name in names:
-            row = await runs.retry(
-                name, namespace, restart_successful=restart_successful, selector=selector, parameters=values, archived=archived
-            )
-            typer.echo(f"{row.name} will be retried: by flowcore serve, or by flowcore run --continue {row.name}")
+    async def act(runs: Runs, name: str) -> str:
+        row = await runs.retry(
+            name, namespace, restart_successful=restart_successful, selector=selector, parameters=values, archived=archived
+        )
+        return f"{row.name} will be retried: by flowcore serve, or by flowcore run --continue {row.name}"
 
-    with_runs(store, act)
-    return 0
+    return _each(store, names, act)
 
 
 def resubmit(
@@ -211,13 +218,11 @@ def resubmit(
     """Record new runs of the same workflows."""
     values = parameters_of(parameter or (), None)
 
-    async def act(runs: Runs) -> None:
-        for name in names:
-            row = await runs.resubmit(name, namespace, memoized=memoized, parameters=values, archived=archived)
-            typer.echo(f"{row.name} submitted to namespace {row.namespace}: flowcore serve runs it, or flowcore run --continue {row.name}")
+    async def act(runs: Runs, name: str) -> str:
+        row = await runs.resubmit(name, namespace, memoized=memoized, parameters=values, archived=archived)
+        return f"{row.name} submitted to namespace {row.namespace}: flowcore serve runs it, or flowcore run --continue {row.name}"
 
-    with_runs(store, act)
-    return 0
+    return _each(store, names, act)
 
 
 def fork(
