@@ -6,11 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
 
 import anyio
+from anyio import to_thread
 
 from flowcore.nodes import NodeId
-from flowcore.ports import Reporter
+from flowcore.ports import Logged, Reporter
 from flowcore_backends.local.layout import TERMINATION_LOG, Layout, Machine
 from flowcore_backends.local.pipes import read_pipe
 from flowcore_backends.local.pod import ContainerPlan
@@ -19,6 +23,7 @@ from flowcore_backends.output import LineReporter, Tail
 from flowcore_backends.pod_judgement import Ended
 
 _SECONDS_FOR_LAST_OUTPUT = 5.0
+_SECONDS_BETWEEN_LOOKS = 0.1
 _LONGEST_TERMINATION_MESSAGE = 4096
 _LONGEST_FALLBACK = 2048
 
@@ -54,6 +59,7 @@ class RunningContainer:
 
     async def run(self) -> Ended:
         """Start the container and wait for its end. Raises ExecutorError for what is not the command's fault."""
+        await self._pause("before")
         with _pipe() as (out_reader, out_writer), _pipe() as (err_reader, err_writer):
             self.process = await self._surroundings.launcher.start(self._order(), out_writer.number, err_writer.number)
             out_writer.close()
@@ -68,9 +74,22 @@ class RunningContainer:
                 tasks.start_soon(self._relay, err_reader.number, "stderr")
                 ended = await self.process.wait()
                 tasks.cancel_scope.deadline = anyio.current_time() + _SECONDS_FOR_LAST_OUTPUT
+        await self._pause("after")
         described = await self._describe(ended)
         self.ended.set()
         return described
+
+    async def _pause(self, moment: Literal["before", "after"]) -> None:
+        """Where a main container's ``ARGO_DEBUG_PAUSE_BEFORE`` or ``_AFTER`` is ``true``: wait for a file, as Argo does, or for the order to end."""
+        if self.plan.role != "main" or self.plan.environment.get(f"ARGO_DEBUG_PAUSE_{moment.upper()}") != "true":
+            return
+        self.when_started()
+        marker = self.plan.folder / moment
+        await to_thread.run_sync(partial(self.plan.folder.mkdir, parents=True, exist_ok=True))
+        text = f"paused {moment} the command; it goes on when there is a file {marker}"
+        self._report(Logged(self._node, self.plan.name, "stderr", text, datetime.now(UTC)))
+        while self._asked is None and not await to_thread.run_sync(marker.exists):  # noqa: ASYNC110 - a file tells nobody
+            await anyio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     async def signal(self, number: int) -> None:
         """Send a signal, at once or as soon as the command runs."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from flowcore.errors import ExecutorError
@@ -14,8 +16,8 @@ from flowcore.nodes import Phase
 from flowcore.ports import Logged
 from flowcore.testing.contract import UID
 from flowcore_backends.output import LONGEST_LINE, LONGEST_RESULT
-from tests.backends.contract import invocation
-from tests.backends.local_scene import needs_views, scene, sh
+from tests.backends.contract import invocation, until
+from tests.backends.local_scene import needs_views, scene, sh, shell_invocation
 
 CONFIG: dict[str, Any] = {
     "kind": "ConfigMap",
@@ -193,6 +195,39 @@ async def test_progress_comes_from_its_file(tmp_path: Path) -> None:
     async with scene(tmp_path) as play:
         assert (await sh(play, 'echo 1/3 > "$ARGO_PROGRESS_FILE"; echo 2/3 >> "$ARGO_PROGRESS_FILE"')).progress == "2/3"
         assert (await sh(play, 'echo all done > "$ARGO_PROGRESS_FILE"')).progress is None
+
+
+async def test_a_pause_lasts_until_its_file_is_made(tmp_path: Path) -> None:
+    async with scene(tmp_path) as play:
+
+        def paused() -> list[str]:
+            return [each.text.rpartition(" ")[2] for each in play.reports if isinstance(each, Logged) and each.text.startswith("paused")]
+
+        async def go_on() -> None:
+            for number in (1, 2):
+                await until(lambda number=number: len(paused()) == number)
+                Path(paused()[-1]).touch()
+
+        pauses = [{"name": f"ARGO_DEBUG_PAUSE_{moment}", "value": "true"} for moment in ("BEFORE", "AFTER")]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_on)
+            assert (await sh(play, "echo done", container={"env": pauses})).result == "done"
+        assert [Path(path).name for path in paused()] == ["before", "after"]
+        texts = [each.text for each in play.reports if isinstance(each, Logged)]
+        assert ["paused" in text for text in texts] == [True, False, True]
+
+
+async def test_a_pause_ends_when_the_node_is_stopped(tmp_path: Path) -> None:
+    async with scene(tmp_path) as play:
+        work = shell_invocation("sleep 100", container={"env": [{"name": "ARGO_DEBUG_PAUSE_BEFORE", "value": "true"}]})
+        async with anyio.create_task_group() as tasks:
+
+            async def stop() -> None:
+                await until(lambda: any(isinstance(each, Logged) for each in play.reports))
+                await play.executor.stop(work, timedelta(seconds=30))
+
+            tasks.start_soon(stop)
+            assert (await play.run(work)).phase is Phase.FAILED
 
 
 async def test_devices_are_there_when_a_command_speaks_of_last_words(tmp_path: Path) -> None:
