@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -95,8 +96,8 @@ async def _configure(made: object, options: KubernetesOptions) -> None:
     """Read the kubeconfig; without one, take the account of the pod that this runs in."""
     from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
+    kubeconfig = _kubeconfig(options)
     try:
-        kubeconfig = str(options.kubeconfig) if options.kubeconfig else None
         await load_kube_config(config_file=kubeconfig, context=options.kube_context, client_configuration=made)
     except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
         if options.kubeconfig or options.kube_context:
@@ -108,6 +109,16 @@ async def _configure(made: object, options: KubernetesOptions) -> None:
                 f"no cluster to talk to: neither a kubeconfig ({error}) nor a pod's account ({inner}); "
                 "set KUBECONFIG or pass kubeconfig=, kube_context= or api_server="
             ) from inner
+
+
+def _kubeconfig(options: KubernetesOptions) -> str | None:
+    """The file that is asked for. Raises ExecutorError if it is not there: kubernetes-asyncio would take it for an empty one."""
+    if options.kubeconfig is None:
+        return None
+    file = Path(options.kubeconfig).expanduser()
+    if not file.exists():
+        raise ExecutorError(f"the kubeconfig {file} is not there")
+    return str(file)
 
 
 def _proxy_for(host: str) -> str | None:

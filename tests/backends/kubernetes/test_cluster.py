@@ -265,7 +265,7 @@ async def test_a_killed_process_leaves_its_pods_to_the_next_one(tmp_path: Path) 
     file = tmp_path / "kill.json"
     workflow: JsonObject = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
     file.write_text(json.dumps(workflow))
-    environment = {**os.environ, "FLOWCORE_STATE": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "FLOWCORE_STATE": str(tmp_path / "state"), "PYTHONPATH": str(ROOT), "FLOWCORE_TEST_NAMESPACE": NAMESPACE}
     selector = [("labelSelector", f"workflows.argoproj.io/workflow={name}")]
 
     async def pods() -> dict[str, str]:

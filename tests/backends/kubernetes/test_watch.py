@@ -218,6 +218,11 @@ class TestRequests:
             async with Api(KubernetesOptions(kubeconfig=kubeconfig, kube_context="nowhere")):
                 pass
 
+    async def test_a_kubeconfig_that_is_not_there_is_named(self, tmp_path: Any) -> None:
+        with pytest.raises(ExecutorError, match=f"the kubeconfig {tmp_path}/none is not there"):
+            async with Api(KubernetesOptions(kubeconfig=tmp_path / "none")):
+                pass
+
     def test_queries_are_written_as_kubernetes_does(self) -> None:
         assert query_of(watch=True, limit=5, continue_=None) == [("watch", "true"), ("limit", "5")]
 
