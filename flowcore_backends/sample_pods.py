@@ -40,10 +40,10 @@ def samples(manifest: JsonObject) -> tuple[list[Sample], JsonObject, str]:
     return found, _object(_filled(spec, values)), path
 
 
-def sample_context(manifest: JsonObject, spec: JsonObject, catalog: Catalog, namespace: str | None = None) -> RunContext:
+def sample_context(manifest: JsonObject, spec: JsonObject, catalog: Catalog) -> RunContext:
     """A context in which nothing is ever stored."""
     metadata = object_of(manifest, "metadata")
-    space = namespace or text_of(metadata, "namespace") or "default"
+    space = text_of(metadata, "namespace") or "default"
     return RunContext(
         name=_name(metadata), namespace=space, uid="sample", catalog=catalog, artifacts=FolderArtifacts(Path("/nonexistent")), spec=spec
     )

@@ -131,7 +131,7 @@ def _make(turn: Turn, call: Call, processed: Processed) -> Node:
     node = turn.create(call, node_type, Phase.PENDING, inputs=processed.inputs)
     memoize = object_of(processed.body, "memoize")
     if memoize:
-        node = turn.put(replace(node, memoization=memoization(memoize, hit=False)))
+        node = turn.put(replace(node, memoization=memoization(memoize)))
     times.watch_pending(turn, node, processed.body)
     return turn.row(node.id)
 
@@ -171,9 +171,9 @@ def _asked(turn: Turn, node: NodeId) -> set[str]:
     return turn.state.questions.setdefault(node, set())
 
 
-def memoization(memoize: JsonObject, *, hit: bool) -> JsonObject:
-    """What a node records of its cache entry."""
-    return {"hit": hit, "key": text_of(memoize, "key"), "cacheName": text_of(object_of(object_of(memoize, "cache"), "configMap"), "name")}
+def memoization(memoize: JsonObject) -> JsonObject:
+    """What a node records of its cache entry, which it has not found so far."""
+    return {"hit": False, "key": text_of(memoize, "key"), "cacheName": text_of(object_of(object_of(memoize, "cache"), "configMap"), "name")}
 
 
 def granted(turn: Turn, node: Node) -> None:

@@ -8,7 +8,6 @@ steps, memory and time). Semantics, messages and places are those of expr-lang 1
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -22,7 +21,6 @@ from flowcore.language.expr.parser import parse
 from flowcore.language.expr.programs import Missing, Mode, Program, compile_program, located, nature_of
 from flowcore.language.expr.references import Reference, references
 from flowcore.language.expr.values import plain, type_name
-from flowcore.language.sources import sources
 
 __all__ = ["Expression", "Reference", "compile_expression", "evaluate_bool", "go_text", "to_text"]
 
@@ -58,20 +56,18 @@ class Expression:
         environment: Mapping[str, object],
         *,
         functions: Functions = _NO_FUNCTIONS,
-        clock: Callable[[], datetime] | None = None,
         mode: Mode = "env",
     ) -> object:
         """The value: None, bool, int, float, str, bytes, list, dict, datetime or timedelta.
 
-        ``functions`` are further names (they hide equal names of the environment); ``clock`` is what ``now()`` asks. ``mode`` "env" refuses
+        ``functions`` are further names (they hide equal names of the environment). ``mode`` "env" refuses
         unknown names before anything runs, "undefined" takes them for nil, "no_env" checks nothing beforehand. Raises ExpressionError with
         stage "compile" (it can never work for such values) or "run", and LimitExceeded.
         """
         program = self._program(environment, functions, mode)
-        evaluator = Evaluator(environment, functions, clock)
+        evaluator = Evaluator(environment, functions)
         try:
-            with sources(clock=clock):
-                return plain(evaluator.run(program.tree, self.source), evaluator.spend)
+            return plain(evaluator.run(program.tree, self.source), evaluator.spend)
         except Panic as panic:
             raise located(ExpressionError(str(panic), at=panic.at), self.source, "run") from None
         except ExpressionError as error:
@@ -133,12 +129,11 @@ def evaluate_bool(
     environment: Mapping[str, object],
     *,
     functions: Functions = _NO_FUNCTIONS,
-    clock: Callable[[], datetime] | None = None,
 ) -> bool:
     """The value of a condition; raises ExpressionError, also for a value that is not a boolean, with Argo's texts."""
     expression = compile_expression(source)
     try:
-        result = expression.evaluate(environment, functions=functions, clock=clock)
+        result = expression.evaluate(environment, functions=functions)
     except ExpressionError as error:
         if error.stage == "compile":
             raise

@@ -31,8 +31,8 @@ def parse_float(text: str) -> float | None:
     return None
 
 
-def parse_int(text: str, *, prefixes: bool = False, bits: int = 64) -> int | None:
-    """``strconv.ParseInt``: None when the text is no whole number or does not fit.
+def parse_int(text: str, *, prefixes: bool = False) -> int | None:
+    """``strconv.ParseInt`` of 64 bits: None when the text is no whole number or does not fit.
 
     With ``prefixes`` (base 0 in Go) ``0x``, ``0b``, ``0o`` and a leading 0 choose the base and ``_`` may group digits.
     """
@@ -43,7 +43,7 @@ def parse_int(text: str, *, prefixes: bool = False, bits: int = 64) -> int | Non
     if number is None:
         return None
     number = -number if match.group(1) == "-" else number
-    return number if -(1 << (bits - 1)) <= number < 1 << (bits - 1) else None
+    return number if -(1 << 63) <= number < 1 << 63 else None
 
 
 def _prefixed(digits: str) -> int | None:

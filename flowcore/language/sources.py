@@ -1,6 +1,6 @@
 """Where the functions of expressions take time and chance from, so that an evaluation can be repeated.
 
-Read by the functions of expressions; set by the engine for each pass, by ``Expression.evaluate`` and by tests. Within ``withheld`` there is
+Read by the functions of expressions; set by the engine for each pass and by tests. Within ``withheld`` there is
 neither: an expression that asks for them cannot be evaluated yet.
 """
 

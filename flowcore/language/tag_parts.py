@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar, Final, TypeAlias
 
@@ -22,7 +21,6 @@ LONGEST_TEXT: Final = 64 * 1024 * 1024
 """Texts longer than this, in characters, are not made."""
 
 Functions: TypeAlias = Mapping[str, Callable[..., object] | Mapping[str, object]]
-Clock: TypeAlias = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,6 @@ class Rendering:
 
     strict: Strictness
     functions: Functions
-    clock: Clock | None = None
 
 
 _VARIABLE: Final = re.compile(
@@ -185,7 +182,7 @@ class ExpressionTag:
 
     def _evaluate(self, compiled: Expression, environment: Mapping[str, object], scope: Scope, rendering: Rendering, tolerant: bool) -> str:
         try:
-            value = compiled.evaluate(environment, functions=rendering.functions, clock=rendering.clock)
+            value = compiled.evaluate(environment, functions=rendering.functions)
             if value is not None:
                 return to_text(value)
         except LimitExceeded:

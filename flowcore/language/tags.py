@@ -21,7 +21,6 @@ from flowcore.language.tag_parts import (
     ALL,
     LENIENT,
     STEPS_AND_TASKS,
-    Clock,
     ExpressionTag,
     Functions,
     Rendering,
@@ -60,26 +59,22 @@ _LENIENT: Final = Rendering(LENIENT, ARGO_FUNCTIONS)
 _STEPS_AND_TASKS: Final = Rendering(STEPS_AND_TASKS, ARGO_FUNCTIONS)
 
 
-def _rendering(strict: Strictness, functions: Functions, clock: Clock | None) -> Rendering:
-    if clock is None and functions is ARGO_FUNCTIONS:
+def _rendering(strict: Strictness, functions: Functions) -> Rendering:
+    if functions is ARGO_FUNCTIONS:
         if strict is LENIENT:
             return _LENIENT
         if strict is STEPS_AND_TASKS:
             return _STEPS_AND_TASKS
-    return Rendering(strict, functions, clock)
+    return Rendering(strict, functions)
 
 
-def substitute_text(
-    text: str, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS, clock: Clock | None = None
-) -> str:
+def substitute_text(text: str, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS) -> str:
     """``text`` with its tags replaced. Raises UnresolvedTag, AbsentOptional or another ExpressionError; see ``substitute``."""
     parsed = parse_text(text)
-    return text if parsed is None else parsed.render(scope, _rendering(strict, functions, clock))
+    return text if parsed is None else parsed.render(scope, _rendering(strict, functions))
 
 
-def substitute(
-    value: T, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS, clock: Clock | None = None
-) -> T:
+def substitute(value: T, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS) -> T:
     """A JSON tree with the tags in its texts and mapping keys replaced; ``value`` itself when nothing changed, never changed in place.
 
     Raises UnresolvedTag for a name without value that ``strict`` demands, AbsentOptional for a simple tag whose value is an absent
@@ -87,8 +82,8 @@ def substitute(
     """
     if isinstance(value, str):
         parsed = parse_text(value)
-        return value if parsed is None else cast("T", parsed.render(scope, _rendering(strict, functions, clock)))
-    return compile_tree(value).render(scope, strict=strict, functions=functions, clock=clock)
+        return value if parsed is None else cast("T", parsed.render(scope, _rendering(strict, functions)))
+    return compile_tree(value).render(scope, strict=strict, functions=functions)
 
 
 class Compiled(Generic[T]):
@@ -103,11 +98,11 @@ class Compiled(Generic[T]):
     def has_tags(self) -> bool:
         return self._spot is not None
 
-    def render(self, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS, clock: Clock | None = None) -> T:
+    def render(self, scope: Scope, *, strict: Strictness = LENIENT, functions: Functions = ARGO_FUNCTIONS) -> T:
         """What ``substitute`` gives for the tree. Parts without changes are shared with it, so treat the result as read-only."""
         if self._spot is None:
             return self.value
-        return cast("T", self._spot.render(scope, _rendering(strict, functions, clock)))
+        return cast("T", self._spot.render(scope, _rendering(strict, functions)))
 
 
 def compile_tree(value: T) -> Compiled[T]:

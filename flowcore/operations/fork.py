@@ -42,7 +42,7 @@ def fork(
         raise UsageError(f"no node of run {run.name} matches {selector!r}")
     if not chosen and run.phase is WorkflowPhase.SUCCEEDED:
         raise UsageError(f"run {run.name} succeeded: say from which node the fork begins")
-    kept, _ = restarted(Graph(run.name, nodes), [row.id for row in chosen], now=now, reexpand=False)
+    kept, _ = restarted(Graph(run.name, nodes), [row.id for row in chosen], now=now)
     ids = {row.id: node_id(name, new_name(row.name, run.name, name)) for row in kept}
     rows = tuple(_settled(moved_to(row, run.name, name, ids)) for row in kept)
     document = with_parameters(without_end(renamed(changed or manifest, name)), parameters or {})

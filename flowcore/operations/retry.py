@@ -55,21 +55,16 @@ def retry(
     return Retried(reopened(run, now), rows, with_parameters(without_end(manifest), parameters or {}), pods)
 
 
-def restarted(
-    graph: Graph, chosen: Iterable[NodeId], *, now: datetime, reexpand: bool = False, failed: bool = True
-) -> tuple[tuple[Node, ...], set[NodeId]]:
-    """The rows that are left, reset where they must be, when ``chosen`` nodes and (with ``failed``) failed ones run again; and what is gone.
+def restarted(graph: Graph, chosen: Iterable[NodeId], *, now: datetime, reexpand: bool = False) -> tuple[tuple[Node, ...], set[NodeId]]:
+    """The rows that are left, reset where they must be, when ``chosen`` nodes and failed ones run again; and what is gone.
 
     ``reexpand`` has groups that run again make all their children anew, for parameters that changed.
     """
     again = set(chosen)
-    if failed:
-        reached = graph.before_success(again)
-        again |= {
-            row.id
-            for row in graph.rows.values()
-            if row.phase.failed_or_error and row.type in EXECUTED and graph.wrapper(row).id not in reached
-        }
+    reached = graph.before_success(again)
+    again |= {
+        row.id for row in graph.rows.values() if row.phase.failed_or_error and row.type in EXECUTED and graph.wrapper(row).id not in reached
+    }
     resets: set[NodeId] = set()
     gone: set[NodeId] = set()
     for node in graph.in_order():

@@ -112,12 +112,12 @@ def _json_error(param: str, error: Exception) -> str:
 
 
 def _sequence(sequence: JsonObject) -> Sequence[Json]:
-    start = _integer(sequence.get("start"), "0")
+    start = _integer(sequence.get("start"))
     template = text_of(sequence, "format") or "%d"
     if sequence.get("end") is not None:
-        end = _integer(sequence["end"], "0")
+        end = _integer(sequence["end"])
     elif sequence.get("count") is not None:
-        count = _integer(sequence["count"], "0")
+        count = _integer(sequence["count"])
         if count == 0:
             return ()
         end = start + count - 1
@@ -130,8 +130,8 @@ def _sequence(sequence: JsonObject) -> Sequence[Json]:
     return Numbers(numbers, template)
 
 
-def _integer(value: Json, default: str) -> int:
-    text = default if value is None else str(value)
+def _integer(value: Json) -> int:
+    text = "0" if value is None else str(value)
     if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         raise ExpressionError(f'strconv.Atoi: parsing "{text}": invalid syntax')
     return int(text)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowcore.language.expressions import compile_expression
+from flowcore.language.sources import sources
 
 ENVIRONMENT = {
     "n": 7,
@@ -193,7 +194,8 @@ def test_times_and_durations() -> None:
 
 def test_now_is_what_the_clock_says() -> None:
     noon = datetime(2024, 3, 10, 12, tzinfo=UTC)
-    assert compile_expression("now()").evaluate({}, clock=lambda: noon) == noon
+    with sources(clock=lambda: noon):
+        assert compile_expression("now()").evaluate({}) == noon
 
 
 def test_modes_without_checks_beforehand() -> None:

@@ -77,7 +77,7 @@ _NO_SCOPE = Scope()
 def _keep_memoization(turn: Turn, node: Node, processed: Processed) -> None:
     memoize = object_of(processed.body, "memoize")
     if memoize and node.memoization is None:
-        turn.put(replace(node, memoization=gates.memoization(memoize, hit=False)))
+        turn.put(replace(node, memoization=gates.memoization(memoize)))
 
 
 def _keep_progress(turn: Turn, node: Node, processed: Processed) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 
 from flowcore.errors import ExpressionError
+from flowcore.language import sources
 from flowcore.language.expr.builtins_texts import text
 from flowcore.language.expr.limits import Budget, Panic
 from flowcore.language.expr.times import Duration, Moment, Zone
@@ -24,8 +25,8 @@ _LAYOUTS = (
 _UTC = Zone("UTC", UTC)
 
 
-def _now(budget: Budget, zone: object = None) -> object:
-    moment = Moment.of(budget.now())
+def _now(_: Budget, zone: object = None) -> object:
+    moment = Moment.of(sources.now())
     if zone is None:
         return moment
     if not isinstance(zone, Zone):

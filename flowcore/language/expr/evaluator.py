@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import ClassVar, cast
 
 from simpleeval import SimpleEval  # type: ignore[import-untyped]  # it ships no types
@@ -45,9 +44,9 @@ class Evaluator(Budget, SimpleEval):  # type: ignore[misc]  # as above
 
     operators: ClassVar[Mapping[type[ast.AST], Callable[[object, object], object]]] = _OPERATORS
 
-    def __init__(self, names: Mapping[str, object], functions: Mapping[str, object], clock: Callable[[], datetime] | None) -> None:
+    def __init__(self, names: Mapping[str, object], functions: Mapping[str, object]) -> None:
         # SimpleEval's own set-up is left out on purpose: it fills in Python's operators and functions.
-        Budget.__init__(self, clock)
+        Budget.__init__(self)
         self.names = names
         self.functions = functions
         self.locals: dict[str, object] = {}

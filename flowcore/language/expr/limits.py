@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 from flowcore.errors import LimitExceeded
-from flowcore.language import sources
 
 LONGEST_SOURCE: Final = 65_536
 MOST_NODES: Final = 10_000
@@ -36,19 +33,14 @@ class Panic(Exception):
 class Budget:
     """What is left of one evaluation's allowance. Time is that of the processor, from its making, and is looked at every few thousand steps."""
 
-    __slots__ = ("_chunks", "_clock", "_deadline", "elements", "fuel", "text")
+    __slots__ = ("_chunks", "_deadline", "elements", "fuel", "text")
 
-    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self) -> None:
         self.fuel = _CHUNK
         self.elements = MOST_ELEMENTS
         self.text = MOST_TEXT
         self._chunks = MOST_STEPS // _CHUNK
         self._deadline = time.thread_time() + MOST_SECONDS
-        self._clock = clock
-
-    def now(self) -> datetime:
-        """The time that the caller of the evaluation says it is, else that of the evaluation's surroundings."""
-        return self._clock() if self._clock is not None else sources.now()
 
     def refuel(self) -> None:
         """Begin the next few thousand steps, if there are any left and there is time."""

@@ -50,13 +50,13 @@ def _summed(node: Builtin, total: int, count: int) -> int | None:
         return total
     predicate = node.arguments[1]
     body = predicate.body if isinstance(predicate, Predicate) else None
-    if _is_pointer(body, ""):
+    if _is_pointer(body):
         return total
     if not isinstance(body, Binary):
         return None
     for element, other, first in ((body.left, body.right, True), (body.right, body.left, False)):
         constant = _whole(other)
-        if _is_pointer(element, "") and constant is not None and (body.operator, first) in _BY_POSITION:
+        if _is_pointer(element) and constant is not None and (body.operator, first) in _BY_POSITION:
             return _BY_POSITION[body.operator, first](total, count, constant)
     return None
 
@@ -75,5 +75,5 @@ def _reduced(node: Builtin, total: int) -> int | None:
     return None if initial is None else initial + total
 
 
-def _is_pointer(node: Node | None, name: str) -> bool:
-    return isinstance(node, Pointer) and node.name == name
+def _is_pointer(node: Node | None) -> bool:
+    return isinstance(node, Pointer) and not node.name
