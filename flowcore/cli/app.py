@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flowcore.cli import forgetting, operating, serving, shared_documents
+from flowcore.cli import copying, forgetting, operating, serving, shared_documents
 from flowcore.cli.cleaning import remove_leftovers
 from flowcore.cli.documents import register
 from flowcore.cli.execution import Order, carry_on, carry_out
@@ -172,6 +172,7 @@ def version() -> int:
 
 operating.install(app)
 forgetting.install(app)
+copying.install(app)
 serving.install(app)
 shared_documents.install(app)
 

@@ -10,8 +10,10 @@ import typer
 
 from flowcore.cli.operating import Archived, Namespace, StoreUrl, with_runs
 from flowcore.cli.problems import exits_cleanly
+from flowcore.cli.recording import catalog_of_run
 from flowcore.errors import ExpressionError, UsageError
 from flowcore.language.quantities import parse_duration
+from flowcore.selection import find_run
 from flowcore.service import Runs
 
 Some = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs: names, ids, beginnings of either, or @latest.")]
@@ -32,7 +34,11 @@ def delete(
 
     async def act(runs: Runs) -> None:
         for name, where in [(name, namespace) for name in names or ()] or await _ended(runs, namespace, age, archived=archived):
-            typer.echo(f"{(await runs.delete(name, where, archived=archived)).name} deleted")
+            run = (await find_run(runs.store, name, where, archived=archived)).run
+            fitted = Runs(runs.store, await catalog_of_run(runs.store, run), runs.clock)  # they know the repository of its artifacts
+            await fitted.catalog.refresh()
+            await fitted.delete(run.uid or run.name, run.namespace, archived=archived)
+            typer.echo(f"{run.name} deleted")
 
     with_runs(store, act)
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, TypeVar
 
 import anyio
@@ -117,12 +119,21 @@ def logs(
     name: Name,
     node: Annotated[str | None, typer.Argument(metavar="NODE", help="Only of this node: its id, name or display name.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    container: Annotated[str, typer.Option("--container", "-c", metavar="NAME", help="Only of containers of this name.")] = "",
+    grep: Annotated[str, typer.Option(metavar="PATTERN", help="Only lines in which this regular expression is found.")] = "",
     archived: Archived = False,
     namespace: Namespace = None,
     store: StoreUrl = None,
 ) -> int:
     """Print what the nodes of a run printed."""
-    with_runs(store, lambda runs: follow_logs(runs, name, namespace, node, follow=follow, archived=archived))
+    try:
+        found = re.compile(grep) if grep else None
+    except re.error as error:
+        raise UsageError(f"--grep {grep}: it is no regular expression: {error}") from None
+    show = partial(
+        follow_logs, name=name, namespace=namespace, node=node, follow=follow, archived=archived, container=container, grep=found
+    )
+    with_runs(store, show)
     return 0
 
 
@@ -304,4 +315,4 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "import": import_file,
 }
 
-__all__ = ["Archived", "Namespace", "StoreUrl", "install", "with_runs"]
+__all__ = ["Archived", "Name", "Namespace", "StoreUrl", "install", "with_runs"]

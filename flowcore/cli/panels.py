@@ -9,7 +9,7 @@ import typer
 from typer.models import CommandInfo
 
 _PANELS: dict[str, str] = {
-    "Run and look": "run get list watch logs wait",
+    "Run and look": "run get list watch logs cp wait",
     "Before you run": "lint graph expr compat convert schema testgen",
     "Steer": "stop terminate suspend resume node",
     "Again": "retry resubmit fork",

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from flowcore.catalogs import FolderCatalog
 from flowcore.durable import RunStore, outline
 from flowcore.errors import StoreError, UsageError
 from flowcore.jsontypes import JsonObject, strings_of
+from flowcore.nodes import RunRow
 from flowcore.secrecy import Vault
 from flowcore.stores import open_store
 
@@ -71,9 +73,15 @@ def paths_of(kept: JsonObject, key: str) -> list[Path]:
     return [path for path in (Path(text) for text in strings_of(kept, key)) if path.exists()]
 
 
+async def catalog_of_run(store: RunStore, run: RunRow, more: Sequence[Path] = ()) -> FolderCatalog:
+    """The templates and resources that ``run`` was started with, as far as their files are still there, and ``more`` of them."""
+    kept = await kept_settings(store, run.name, run.namespace)
+    return FolderCatalog([*paths_of(kept, "templates"), *paths_of(kept, "resources"), *more])
+
+
 def backend_of(kept: JsonObject, chosen: str) -> str:
     """The backend to go on with: the one that is named now, else the one of before."""
     return chosen if chosen != "auto" else cast("str", kept.get("backend") or "auto")
 
 
-__all__ = ["backend_of", "keep_settings", "kept_settings", "make_room", "paths_of", "settings", "usable_store"]
+__all__ = ["backend_of", "catalog_of_run", "keep_settings", "kept_settings", "make_room", "paths_of", "settings", "usable_store"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -81,7 +82,9 @@ def _short(seconds: float) -> str:
 
 def told(row: RunRow, verb: str, *, driven: bool) -> str:
     """What is said after an order."""
-    when = "" if driven else f", when somebody drives it: flowcore serve, or flowcore run --continue {row.name}"
+    if row.suspended and verb in ("stop", "terminate"):
+        return f"{row.name}: {verb} ordered; a suspended run ends when it is resumed: flowcore resume {row.name}"
+    when = "" if driven else f"; it is done when somebody drives it: flowcore serve, or flowcore run --continue {row.name}"
     return f"{row.name}: {verb} ordered{when}"
 
 
@@ -95,8 +98,18 @@ async def shown(runs: Runs, name: str, namespace: str | None, output: Output | N
         typer.echo(described(stored.manifest, stored.run, stored.nodes, now=datetime.now(UTC), estimate=estimates.run), nl=False)
 
 
-async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | None, *, follow: bool, archived: bool = False) -> None:
-    """Print kept output; with ``follow`` until the run has ended."""
+async def follow_logs(
+    runs: Runs,
+    name: str,
+    namespace: str | None,
+    node: str | None,
+    *,
+    follow: bool,
+    archived: bool = False,
+    container: str = "",
+    grep: re.Pattern[str] | None = None,
+) -> None:
+    """Print kept output, of one ``container`` and what ``grep`` finds if they are given; with ``follow`` until the run has ended."""
     after = 0
     while True:
         stored = await runs.outline(name, namespace, archived=archived)
@@ -108,8 +121,11 @@ async def follow_logs(runs: Runs, name: str, namespace: str | None, node: str | 
         )
         for line in lines:
             after = line.id
+            if container and line.logged.container != container:
+                continue
             for source, text in prefixed(line.logged, stored.run, nodes):
-                typer.echo(f"{source}: {text}")
+                if grep is None or grep.search(text):
+                    typer.echo(f"{source}: {text}")
         if not lines and (ended or not follow):
             return
         if not lines:

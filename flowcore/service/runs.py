@@ -33,6 +33,7 @@ from flowcore.ports import ArtifactStore, Catalog, Clock, RunContext, StoredRun
 from flowcore.running import SUFFIX_LETTERS, plan_run
 from flowcore.secrecy import Vault, sealed_run, with_values
 from flowcore.selection import find_run
+from flowcore.service.copying import PATTERN, CopiedArtifact, Wanted, copy_artifacts
 from flowcore.service.documents import StoreCatalog
 from flowcore.service.waiting import membership
 from flowcore.stores import state_folder
@@ -304,6 +305,20 @@ class Runs:
         if run.uid:
             await to_thread.run_sync(partial(shutil.rmtree, state_folder() / "runs" / run.uid, ignore_errors=True))
         return run
+
+    async def copy_artifacts(
+        self,
+        text: str,
+        folder: Path,
+        namespace: str | None = None,
+        *,
+        wanted: Wanted | None = None,
+        pattern: str = PATTERN,
+        archived: bool = False,
+    ) -> Sequence[CopiedArtifact]:
+        """Copy output artifacts of a run, unpacked, below ``folder``; what could not be had says why. Raises UsageError."""
+        stored = await self.get(text, namespace, archived=archived)
+        return await copy_artifacts(stored, self._context(stored), folder, wanted or Wanted(), pattern)
 
     def _context(self, stored: StoredRun) -> RunContext:
         """What is needed to reach the artifacts of a run."""
