@@ -10,6 +10,7 @@ from pathlib import Path
 from flowcore.language.argo_functions import ARGO_FUNCTIONS
 from flowcore.language.expr.signatures import BUILTIN_NAMES
 from flowcore.language.expressions import compile_expression, go_text, to_text
+from flowcore.language.sources import sources
 from flowcore.language.sprig import SPRIG
 
 HEAD = """\
@@ -55,7 +56,8 @@ def _known() -> Iterator[str]:
 
 
 def _row(names: str, example: str, told: str) -> str:
-    value = compile_expression(example).evaluate({}, functions=ARGO_FUNCTIONS, clock=lambda: NOON)
+    with sources(clock=lambda: NOON):
+        value = compile_expression(example).evaluate({}, functions=ARGO_FUNCTIONS)
     shown = (
         json.dumps(value, ensure_ascii=False) if isinstance(value, str) else to_text(value) if isinstance(value, _JSON) else go_text(value)
     )
