@@ -15,6 +15,7 @@ from pathlib import Path
 
 import anyio
 
+from flowcore import orders
 from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
@@ -26,7 +27,7 @@ from flowcore.keeping import Keeper
 from flowcore.kept_templates import KeptTemplates
 from flowcore.locks import MemoryLocks
 from flowcore.memory import MemoryCache, MemoryStore
-from flowcore.nodes import NodeId
+from flowcore.nodes import NodeId, RunRow
 from flowcore.observing.conditions import observers_of, with_findings
 from flowcore.plan.plan import PlanOptions, compile_plan
 from flowcore.plan.repository import repository_of
@@ -85,7 +86,23 @@ def recorded_engine(stored: StoredRun, catalog: Catalog, options: PlanOptions | 
         created_at=row.created_at,
         options=options,
     )
-    return Engine(plan, stored.nodes, row) if stored.nodes or row.phase else Engine(plan)
+    if stored.nodes or row.phase:
+        return Engine(plan, stored.nodes, row)
+    ordered = replace(plan.run, shutdown=row.shutdown or plan.run.shutdown, suspended=row.suspended or plan.run.suspended)
+    return Engine(plan, (), ordered)
+
+
+async def with_orders(store: RunStore, stored: StoredRun) -> StoredRun:
+    """A run that is about to be driven on, as the orders that wait for it have it; whoever drives it strikes them off."""
+    run = stored.run
+    waiting = [each.order for each in await store.orders() if (each.name, each.namespace) == (run.name, run.namespace)]
+    return replace(stored, run=orders.applied(run, waiting))
+
+
+async def strike_all(store: RunStore, run: RunRow) -> None:
+    """Orders to a run that has ended, or that begins anew, count no more."""
+    found = [each.id for each in await store.orders() if (each.name, each.namespace) == (run.name, run.namespace)]
+    await store.strike_orders(found)
 
 
 async def restore_locks(locks: MemoryLocks, store: RunStore, runs: Iterable[StoredRun]) -> None:
@@ -165,6 +182,8 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
                     locks.release(holder)
             if keeper is not None:
                 await keeper.finish()
+            if lasting is not None and handle.phase.completed:
+                await strike_all(lasting, row)
             if scratch is not None:
                 await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
 
@@ -228,4 +247,4 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
-__all__ = ["LEFT_PODS", "Given", "claimed", "driven", "recorded_engine", "restore_locks", "single_error"]
+__all__ = ["LEFT_PODS", "Given", "claimed", "driven", "recorded_engine", "restore_locks", "single_error", "strike_all", "with_orders"]

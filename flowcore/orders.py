@@ -6,13 +6,14 @@ Services and the command line write them with the functions here, whoever drives
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import cast
 
 from flowcore.engine import control
 from flowcore.engine.messages import NodeSetRequested
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject, object_of, text_of
-from flowcore.nodes import Node, Phase, RunRow
+from flowcore.nodes import Node, Phase, RunRow, Shutdown
 from flowcore.runner import Run
 
 STOP: JsonObject = {"order": "stop"}
@@ -50,6 +51,21 @@ def check(order: JsonObject, run: RunRow, nodes: Iterable[Node]) -> None:
         control.check_set(nodes, _set_event(order))
 
 
+def applied(run: RunRow, waiting: Iterable[JsonObject]) -> RunRow:
+    """The row of a run that is about to be driven, with what was ordered of the whole run meanwhile: so nothing begins that was not to begin."""
+    for order in waiting:
+        match text_of(order, "order"):
+            case "stop" if run.shutdown is Shutdown.NONE:
+                run = replace(run, shutdown=Shutdown.STOP)
+            case "terminate":
+                run = replace(run, shutdown=Shutdown.TERMINATE)
+            case "suspend":
+                run = replace(run, suspended=True)
+            case "resume" if not text_of(order, "selector"):
+                run = replace(run, suspended=False)
+    return run
+
+
 async def obey(run: Run, order: JsonObject) -> None:
     """Give ``order`` to the run. Raises UsageError for one that it cannot carry out (any more)."""
     match text_of(order, "order"):
@@ -74,4 +90,4 @@ def _set_event(order: JsonObject) -> NodeSetRequested:
     return NodeSetRequested(text_of(order, "selector"), values, phase, cast("str | None", order.get("message")))
 
 
-__all__ = ["STOP", "SUSPEND", "TERMINATE", "check", "obey", "resume_order", "set_order"]
+__all__ = ["STOP", "SUSPEND", "TERMINATE", "applied", "check", "obey", "resume_order", "set_order"]

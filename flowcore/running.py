@@ -15,7 +15,7 @@ import anyio
 
 from flowcore.catalogs import MemoryCatalog
 from flowcore.clocks import RealClock
-from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks
+from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks, with_orders
 from flowcore.durable import RunStore, run_store
 from flowcore.engine.engine import Engine
 from flowcore.errors import InvalidWorkflow, Problem, UsageError
@@ -176,7 +176,7 @@ async def open_resumed(
         kept = await store.documents("RunTemplates", name=found.name, namespace=found.namespace)
         opened = await opened_run(stored, kept[0] if kept else None, catalog or MemoryCatalog(), sensitive)
         held = KeptTemplates(catalog or MemoryCatalog(), opened.templates)
-        engine = recorded_engine(opened.stored, held, options)
+        engine = recorded_engine(await with_orders(store, opened.stored), held, options)
         if locks is None:
             locks = MemoryLocks(held, journal=store)
             await restore_locks(locks, store, [stored])

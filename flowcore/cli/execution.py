@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
 import anyio
+from anyio import to_thread
 from rich.console import Console
 
 from flowcore.artifacts import FolderArtifacts
@@ -37,7 +39,7 @@ from flowcore.plan.repository import repository_of
 from flowcore.plan.semantics import ANNOTATION
 from flowcore.ports import ArtifactStore, Cache, Catalog, Clock, Executor
 from flowcore.results import RunResult
-from flowcore.runner import NodeChanged, Run
+from flowcore.runner import Change, NodeChanged, Run, RunChanged
 from flowcore.running import chosen_name, open_resumed, open_run
 from flowcore.selection import find_run
 from flowcore.stores import open_store, state_folder
@@ -126,7 +128,8 @@ async def _carry_on(order: Order, name: str) -> int:
     kept = await kept_settings(store, found.name, found.namespace)
     catalog = FolderCatalog([*paths_of(kept, "templates"), *paths_of(kept, "resources"), *order.templates, *order.resources])
     options = options_of(order.backend_options or strings_of(kept, "options"))
-    executor = executor_named(backend_of(kept, order.backend), stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
+    make = partial(executor_named, stubs=order.stubs, options=options, seed=order.seed, strict=order.strict)
+    executor = await to_thread.run_sync(make, backend_of(kept, order.backend))  # `auto` asks engines whether they are there
     console = Console(stderr=order.output is not None, highlight=False)
     artifacts = FolderArtifacts(state_folder() / "artifacts")
     world = _World(order=order, executor=executor, catalog=catalog, artifacts=artifacts, parameters={}, console=console, store=store)
@@ -220,23 +223,31 @@ async def _run_one(world: _World, document: Document, files: Mapping[str, Path],
 async def _watch(run: Run, world: _World, clock: Clock) -> RunResult:
     """Show the run until its end, carry its user's orders to it, and return what came of it."""
     screen = _screen(world, run, clock)
+    suspended = False
     async with shown(world.executor, run), anyio.create_task_group() as tasks:
         tasks.start_soon(_obey, run, screen)
         with screen.shown():
             tasks.start_soon(_redraw, screen)
             async for change in run.events():
                 screen.tell(change)
-                if isinstance(change, NodeChanged) and _begins_to_wait(change):
-                    screen.note(f"{change.node.name} waits for somebody to resume it; Ctrl-C stops the run")
+                waiting = _waiting(change, suspended)
+                suspended = run.row.suspended
+                if waiting:
+                    how = f"flowcore resume {run.name} does; " if world.store is not None else ""
+                    screen.note(f"{waiting} waits for somebody to resume it; {how}Ctrl-C stops the run")
         tasks.cancel_scope.cancel()
     return await run.result()
 
 
-def _begins_to_wait(change: NodeChanged) -> bool:
-    """Whether a suspend node without an end of its own has just begun to wait."""
+def _waiting(change: Change, suspended: bool) -> str:
+    """What has just begun to wait for somebody: a suspend node without an end of its own, or the whole run; nothing else."""
+    if isinstance(change, RunChanged):
+        return f"run {change.run.name}" if change.run.suspended and not suspended else ""
+    if not isinstance(change, NodeChanged):
+        return ""
     node, before = change.node, change.previous
     waits = node.type is NodeType.SUSPEND and node.phase is Phase.RUNNING and node.wake_at is None
-    return waits and (before is None or before.phase is not Phase.RUNNING)
+    return node.name if waits and (before is None or before.phase is not Phase.RUNNING) else ""
 
 
 async def _redraw(screen: Screen) -> None:
@@ -253,6 +264,8 @@ async def _obey(run: Run, screen: Screen) -> None:
             asked += 1
             with suppress(UsageError):  # the run may have ended by itself just now
                 await (run.stop() if asked == 1 else run.terminate())
+                if run.row.suspended:  # as in Argo, a suspended run does not even stop
+                    await run.resume()
                 screen.note(_FIRST if asked == 1 else _AGAIN)
 
 

@@ -16,7 +16,7 @@ from flowcore import operations, orders
 from flowcore.artifacts import FolderArtifacts
 from flowcore.artifacts.collection import Moment, collect
 from flowcore.artifacts.repository import RepositoryArtifacts
-from flowcore.driving import LEFT_PODS
+from flowcore.driving import LEFT_PODS, strike_all
 from flowcore.durable import RunStore, StoredSummary, archive_key, outline
 from flowcore.errors import UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of, strings_of
@@ -213,6 +213,7 @@ class Runs:
         )
         if archived:
             await self.store.move(found.key, made.run.name, unarchived_row(found.run), archived=False)
+        await strike_all(self.store, made.run)
         await self._leave_pods(made.run, made.pods)
         await self._replace(StoredRun(made.run, made.nodes, made.manifest), {})
         await self.store.delete_document("RunExpiry", found.key, made.run.namespace)

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from flowcore import orders
 from flowcore.clocks import RealClock, SharedVirtualClock
-from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks, single_error
+from flowcore.driving import Given, claimed, driven, recorded_engine, restore_locks, single_error, with_orders
 from flowcore.durable import RunStore, outline
 from flowcore.errors import FlowError, InvalidWorkflow, StoreError, UsageError
 from flowcore.jsontypes import Json, JsonObject, object_of
@@ -243,7 +243,7 @@ class Service(Runs):
                 mask=opened.mask,
                 take_orders=False,
             )
-            engine = recorded_engine(opened.stored, catalog, self.options)
+            engine = recorded_engine(await with_orders(self.store, opened.stored), catalog, self.options)
             async with driven(engine, given, self.store, claim) as run:
                 self._running[key] = run
                 result = await run.result()

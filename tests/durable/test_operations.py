@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 import flowcore
-from flowcore import operations
+from flowcore import operations, orders
+from flowcore import running as flowcore_running
 from flowcore.clocks import VirtualClock
 from flowcore.errors import InvalidWorkflow, UsageError
+from flowcore.jsontypes import JsonObject
 from flowcore.nodes import Phase, RunRow
 from flowcore.operations.resubmit import memoized
 from flowcore.ports import StoredRun
 from flowcore.results import RunResult
+from flowcore.service import Runs
 from flowcore_backends.fake import FakeExecutor
 from flowcore_backends.stores.sqlite import SqliteStore
 
@@ -171,3 +175,39 @@ async def test_what_is_exported_can_be_imported_and_retried() -> None:
 def test_what_is_no_run_is_not_imported(document: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidWorkflow, match=words):
         operations.import_run(document)
+
+
+@pytest.mark.parametrize(
+    ("order", "suspended", "message"),
+    [
+        (orders.STOP, False, "Stopped with strategy 'Stop'"),
+        (orders.TERMINATE, False, "Stopped with strategy 'Terminate'"),
+        (orders.SUSPEND, True, ""),
+    ],
+)
+async def test_what_was_ordered_before_a_run_is_driven_holds_from_its_beginning(order: JsonObject, suspended: bool, message: str) -> None:
+    """Nothing is begun that was not to begin, and no order is left when the run has ended, which would meet its retry."""
+    store, fake = SqliteStore(":memory:"), FakeExecutor(record=True)
+    runs = Runs(store, None, VirtualClock())
+    await runs.submit(PIPELINE)
+    await runs.order("wf", order)
+    async with flowcore_running.open_resumed("wf", store=store, executor=fake) as run:
+        if suspended:
+            with anyio.fail_after(10):
+                while not run.row.suspended or not run.phase:
+                    await anyio.sleep(0)
+            assert not fake.calls()
+            await run.resume()
+        end = await run.result()
+    assert (end.phase, end.row.message) == (("Succeeded", "") if suspended else ("Failed", message))
+    assert bool(fake.calls()) == (suspended or order is orders.STOP)  # an exit handler runs after a stop
+    assert await store.orders() == []
+
+
+async def test_a_retry_knows_no_orders_of_before() -> None:
+    store, fake = SqliteStore(":memory:"), FakeExecutor()
+    fake.when(template="flaky").fails()
+    assert (await flowcore.run(PIPELINE, executor=fake, store=store)).phase == "Failed"
+    await store.give_order("wf", "default", orders.TERMINATE)  # too late, and nobody took it up
+    await Runs(store, None, VirtualClock()).retry("wf")
+    assert (await flowcore.resume("wf", store=store, executor=FakeExecutor())).phase == "Succeeded"
