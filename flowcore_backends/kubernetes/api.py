@@ -21,7 +21,7 @@ from flowcore_backends.kubernetes.connection import Connection, Query, connect, 
 from flowcore_backends.kubernetes.options import KubernetesOptions
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientTimeout, ClientWebSocketResponse
+    from aiohttp import ClientResponse, ClientWebSocketResponse
 
 JSON, MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH, APPLY = (
     "application/json",
@@ -185,7 +185,11 @@ class Api:
     async def _request(self, method: str, path: str, query: Query, body: bytes | None, content_type: str) -> bytes:
         async with self._slots:
             await self._pace.turn()
-            async with self._raw(self._client, method, path, query, body, content_type, self._timeout) as response:
+            client = self._client
+            assert client is not None, "the connection is not open"
+            async with await client.request(method, path, query, body, content_type, self._timeout) as response:
+                if response.status >= 400:
+                    raise await self._refusal(client, response)
                 return await response.read()
 
     @asynccontextmanager
@@ -194,26 +198,17 @@ class Api:
         from aiohttp import ClientTimeout
 
         limits = ClientTimeout(total=None, connect=SECONDS, sock_read=read_seconds)
-        async with self._raw(self._streams, "GET", path, query, None, JSON, limits) as response:
+        client = self._streams
+        assert client is not None, "the connection is not open"
+        async with await client.request("GET", path, query, None, JSON, limits) as response:
+            if response.status >= 400:
+                raise await self._refusal(client, response)
             yield response
 
-    @asynccontextmanager
-    async def _raw(
-        self,
-        client: Connection | None,
-        method: str,
-        path: str,
-        query: Query,
-        body: bytes | None,
-        content_type: str,
-        limits: ClientTimeout,
-    ) -> AsyncIterator[ClientResponse]:
-        assert client is not None, "the connection is not open"
-        async with await client.request(method, path, query, body, content_type, limits) as response:
-            if response.status >= 400:
-                content, renewed = await response.read(), response.status == _UNAUTHORIZED and await self._renew(client)
-                raise _refused(response.status, content, response.headers.get("Retry-After"), renewed=renewed)
-            yield response
+    async def _refusal(self, client: Connection, response: ClientResponse) -> ApiError:
+        """What the API said instead; credentials that it refused are read anew."""
+        content, renewed = await response.read(), response.status == _UNAUTHORIZED and await self._renew(client)
+        return _refused(response.status, content, response.headers.get("Retry-After"), renewed=renewed)
 
     # --- exec -----------------------------------------------------------------------------------------------------------------------
 

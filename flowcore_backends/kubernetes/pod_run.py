@@ -53,6 +53,7 @@ class PodRun:
         self._grace = 0
         self._started = self._ready = self._uploaded = False
         self._message: str | None = None
+        self._waits = ""  # what a pending pod waits for
         self._seen_going = False  # deleted while its main containers had not ended
         self._logs: dict[str, asyncio.Task[None]] = {}
         self._result: Tail | None = None
@@ -155,9 +156,8 @@ class PodRun:
                 await self._bring_inputs(packed)
             if self._stop.is_set():
                 await self._delete()
-            waits = self._waits
-            if not await self._followed.change(_MOMENT if waits in _ON_THE_WAY else None):
-                self._pending(waits)  # it lasts
+            if not await self._followed.change(_MOMENT if self._waits in _ON_THE_WAY else None):
+                self._pending(self._waits)  # it lasts
 
     async def _bring_inputs(self, packed: PackedInputs) -> None:
         """Bring the inputs, or have the pod fetch them; a pod that cannot get them would wait for ever."""
@@ -172,30 +172,27 @@ class PodRun:
             raise
 
     def _look(self) -> None:
+        """Take the pod's latest object, and report what is new in it."""
         assert self._followed is not None
-        if self._followed.pod is not None:
-            self._view = PodView(self._followed.pod, self._layout.mains, self._layout.native)
-        view, node = self._view, self._invocation.node
-        self._seen_going = self._seen_going or (view.terminating and not view.main_ended and not view.final)
-        if (waits := self._waits) not in _ON_THE_WAY and self._is_pending:
-            self._pending(waits)
-        if view.started and not self._started:
+        if self._followed.pod is None or self._followed.pod is self._view.pod:
+            return
+        view = self._view = PodView(self._followed.pod, self._layout.mains, self._layout.native)
+        started = view.started
+        if view.terminating and not view.main_ended and not view.final:
+            self._seen_going = True
+        is_pending = view.phase == "Pending" and not started
+        self._waits = view.pending_reason if is_pending else ""
+        if is_pending and self._waits not in _ON_THE_WAY:
+            self._pending(self._waits)
+        if not started:
+            return
+        if not self._started:
             self._started = True
-            self._report(Started(node, view.host))
-        if view.started:
-            self._begin_logs(view)
-        if view.ready and self._invocation.daemon and not self._ready:
+            self._report(Started(self._invocation.node, view.host))
+        self._begin_logs(view)
+        if self._invocation.daemon and not self._ready and view.ready:
             self._ready = True
-            self._report(Ready(node, view.address))
-
-    @property
-    def _is_pending(self) -> bool:
-        return self._view.phase == "Pending" and not self._view.started
-
-    @property
-    def _waits(self) -> str:
-        """What a pending pod waits for."""
-        return self._view.pending_reason if self._is_pending else ""
+            self._report(Ready(self._invocation.node, view.address))
 
     def _pending(self, message: str) -> None:
         if message != (self._message or ""):

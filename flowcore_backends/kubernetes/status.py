@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from flowcore.engine.messages import MemberOutcome
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
@@ -28,7 +27,8 @@ KILLED, TERMINATED, DEPENDENCY_FAILED, SUPERVISOR_FAILED = 137, 143, 64, 65
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 _ARGO_INIT, _ARGO_SUPERVISOR = "init", "supervisor"
 _ARGO_WAIT = ("wait", _ARGO_SUPERVISOR)
-_KNOWN_PHASES = ("", "Pending", "Running", "Succeeded", "Failed")
+_FINAL_PHASES = ("Succeeded", "Failed")
+_KNOWN_PHASES = ("", "Pending", "Running", *_FINAL_PHASES)
 _LARGEST_NOTE = 64 << 20  # of what a few KB of termination message may unpack to
 
 
@@ -58,38 +58,25 @@ class ContainerEnd:
         return f"{said}: {self.message}" if self.message else said
 
 
-@dataclass(frozen=True)
 class PodView:
-    """One pod object, read; ``mains`` are the names of its main containers. What is asked for often is found once.
+    """One pod object, read; ``mains`` are the names of its main containers. There is one for each event, so it finds little before it is asked.
 
     How containers called ``aside`` end says nothing about the pod: sidecars of a template that are native ones here.
     """
 
-    pod: JsonObject
-    mains: Sequence[str] = (MAIN,)
-    aside: Sequence[str] = ()
+    __slots__ = ("_containers", "_main_ended", "aside", "final", "mains", "metadata", "phase", "pod", "status")
 
-    @property
-    def metadata(self) -> JsonObject:
-        return object_of(self.pod, "metadata")
-
-    @cached_property
-    def status(self) -> JsonObject:
-        return object_of(self.pod, "status")
+    def __init__(self, pod: JsonObject, mains: Sequence[str] = (MAIN,), aside: Sequence[str] = ()) -> None:
+        self.pod, self.mains, self.aside = pod, mains, aside
+        self.metadata, self.status = object_of(pod, "metadata"), object_of(pod, "status")
+        self.phase = text_of(self.status, "phase")  # Kubernetes' own
+        self.final = self.phase in _FINAL_PHASES  # no container will run any more
+        self._containers: dict[str, JsonObject] | None = None
+        self._main_ended: bool | None = None
 
     @property
     def uid(self) -> str:
         return text_of(self.metadata, "uid")
-
-    @property
-    def phase(self) -> str:
-        """Kubernetes' own phase."""
-        return text_of(self.status, "phase")
-
-    @property
-    def final(self) -> bool:
-        """Whether no container will run any more."""
-        return self.phase in ("Succeeded", "Failed")
 
     @property
     def odd(self) -> bool:
@@ -127,12 +114,10 @@ class PodView:
 
     def container(self, name: str) -> JsonObject:
         """The status of a container or init container, or an empty object."""
+        if self._containers is None:
+            every = (*objects_of(self.status, "initContainerStatuses"), *objects_of(self.status, "containerStatuses"))
+            self._containers = {text_of(one, "name"): one for one in every}
         return self._containers.get(name, {})
-
-    @cached_property
-    def _containers(self) -> dict[str, JsonObject]:
-        every = (*objects_of(self.status, "initContainerStatuses"), *objects_of(self.status, "containerStatuses"))
-        return {text_of(one, "name"): one for one in every}
 
     def end_of(self, name: str) -> ContainerEnd | None:
         """How a container ended, or None while it has not: one that is to be started again has not, unless the pod is final."""
@@ -151,10 +136,12 @@ class PodView:
         policy = text_of(container, "restartPolicy") or text_of(spec, "restartPolicy")
         return policy == "Always" or (policy == "OnFailure" and end.code != 0)
 
-    @cached_property
+    @property
     def main_ended(self) -> bool:
         """Whether every main container has ended: visible about a second before the phase is."""
-        return bool(self.mains) and all(self.end_of(name) is not None for name in self.mains)
+        if self._main_ended is None:
+            self._main_ended = bool(self.mains) and all(self.end_of(name) is not None for name in self.mains)
+        return self._main_ended
 
     @property
     def regular_ended(self) -> bool:
@@ -162,17 +149,14 @@ class PodView:
         statuses = objects_of(self.status, "containerStatuses")
         return self.final or (bool(statuses) and all(self.end_of(text_of(one, "name")) is not None for one in statuses))
 
-    @cached_property
-    def started(self) -> bool:
-        """Whether a main container runs or has run."""
-        states = [object_of(self.container(name), "state") for name in self.mains]
-        return any("running" in state or "terminated" in state for state in states) and not self._never_ran
-
     @property
-    def _never_ran(self) -> bool:
-        """A pod that failed as a whole before its containers began: they are said to be terminated without ever having started."""
-        ends = [end for name in self.mains if (end := self.end_of(name)) is not None]
-        return bool(ends) and all(end.started_at is None for end in ends)
+    def started(self) -> bool:
+        """Whether a main container runs or has run. Those of a pod that failed as a whole before are said to have ended without a start."""
+        states = [object_of(self.container(name), "state") for name in self.mains]
+        if any("running" in state for state in states):
+            return True
+        ends = [end for state in states if (end := object_of(state, "terminated"))]
+        return any(_time(text_of(end, "startedAt")) is not None for end in ends)
 
     @property
     def ready(self) -> bool:
