@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 
 from flowcore.errors import InvalidWorkflow
+from flowcore.jsontypes import JsonObject
 from flowcore.models import Container, ContainerSet, Prometheus, Resource, Template
 from flowcore.models.base import FreeObject
 from flowcore.plan.graph import find_cycle
@@ -57,18 +59,25 @@ def _check_deadline(report: Report, template: Template, path: str) -> None:
 
 def _check_mounts(report: Report, template: Template, container: Container, path: str) -> None:
     """No two things at the same path."""
-    taken: dict[str, str] = {}
-    for index, mount in enumerate(container.volume_mounts):
-        where = str(mount.get("mountPath", ""))
-        if where in taken:
-            text = f"templates.{template.name}.container.volumeMounts[{index}].mountPath '{where}' already mounted in {taken[where]}"
-            report.add(text, f"{path}.container.volumeMounts[{index}].mountPath", rule="mount")
-        taken[where] = f"container.volumeMounts.{mount.get('name', '')}"
+    prefix = f"templates.{template.name}.container."
+    taken = _mount_paths(report, container.volume_mounts, "container.volumeMounts", prefix, f"{path}.container")
     for index, artifact in enumerate(template.inputs.artifacts):
         if artifact.path in taken:
             text = f"templates.{template.name}.inputs.artifacts[{index}].path '{artifact.path}' already mounted in {taken[artifact.path]}"
             report.add(text, f"{path}.inputs.artifacts[{index}].path", rule="mount")
         taken[artifact.path] = f"inputs.artifacts.{artifact.name}"
+
+
+def _mount_paths(report: Report, mounts: Iterable[JsonObject], named: str, prefix: str, path: str) -> dict[str, str]:
+    """Where the mounts stand, and what each is called there; two at one path are told."""
+    taken: dict[str, str] = {}
+    for index, mount in enumerate(mounts):
+        where = str(mount.get("mountPath", ""))
+        if where in taken:
+            text = f"{prefix}volumeMounts[{index}].mountPath '{where}' already mounted in {taken[where]}"
+            report.add(text, f"{path}.volumeMounts[{index}].mountPath", rule="mount")
+        taken[where] = f"{named}.{mount.get('name', '')}"
+    return taken
 
 
 def is_reserved(name: str) -> bool:
@@ -82,13 +91,7 @@ def _check_container_set(report: Report, template: Template, members: ContainerS
         report.add(f"{prefix}containers must have at least one container", path, rule="container-set")
     for index, fault in name_faults(names_of(members.containers)):
         report.add(f"{prefix}containers{fault}", f"{path}.containers[{index}].name", rule="name")
-    taken: dict[str, str] = {}
-    for index, mount in enumerate(members.volume_mounts):
-        where = str(mount.get("mountPath", ""))
-        if where in taken:
-            text = f"{prefix}volumeMounts[{index}].mountPath '{where}' already mounted in {taken[where]}"
-            report.add(text, f"{path}.volumeMounts[{index}].mountPath", rule="mount")
-        taken[where] = f"volumeMounts.{mount.get('name', '')}"
+    _mount_paths(report, members.volume_mounts, "volumeMounts", prefix, path)
     graph = {member.name: tuple(member.dependencies) for member in members.containers}
     for index, member in enumerate(members.containers):
         for other in member.dependencies:

@@ -199,16 +199,10 @@ class Api:
         """What is at a path of a container (``mode`` as Go counts it, ``linkTarget``), or None."""
 
         async def once() -> Json:
-            try:
-                async with self._request("HEAD", f"containers/{container}/archive", {"path": path}) as response:
-                    return _stat(response.headers.get("X-Docker-Container-Path-Stat", ""))
-            except DockerError as error:
-                if error.status == NOT_FOUND:
-                    return None
-                raise
+            async with self._request("HEAD", f"containers/{container}/archive", {"path": path}) as response:
+                return _stat(response.headers.get("X-Docker-Container-Path-Stat", ""))
 
-        answer = await self.again(once)
-        return answer if isinstance(answer, dict) else None
+        return await self._if_there(once)
 
     async def get(self, container: str, path: str, target: Path, most: int) -> JsonObject | None:
         """Write the tar of a container's file or folder to ``target``; what is at the path, or None if nothing is there.
@@ -217,16 +211,20 @@ class Api:
         """
 
         async def once() -> Json:
-            try:
-                async with self._request("GET", f"containers/{container}/archive", {"path": path}, timeout=_STREAM) as response:
-                    await _save(response, target, most, path)
-                    return _stat(response.headers.get("X-Docker-Container-Path-Stat", ""))
-            except DockerError as error:
-                if error.status == NOT_FOUND:
-                    return None
-                raise
+            async with self._request("GET", f"containers/{container}/archive", {"path": path}, timeout=_STREAM) as response:
+                await _save(response, target, most, path)
+                return _stat(response.headers.get("X-Docker-Container-Path-Stat", ""))
 
-        answer = await self.again(once)
+        return await self._if_there(once)
+
+    async def _if_there(self, call: Callable[[], Awaitable[Json]]) -> JsonObject | None:
+        """What ``again`` gives, or None if what was asked for is not there."""
+        try:
+            answer = await self.again(call)
+        except DockerError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
         return answer if isinstance(answer, dict) else None
 
     # --- images, networks, volumes --------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from flowcore_backends.docker.starting import PodStart, Surroundings, earlier_co
 from flowcore_backends.docker.states import has_ended, has_started
 from flowcore_backends.main_containers import MAIN, retries_of
 from flowcore_backends.pod_judgement import DEPENDENCY_FAILED, START_ERROR, TERMINATED, Collected, Ended, judge, stopped_outcome
+from flowcore_backends.under_way import StopOrder
 
 _FIRST_PROGRESS_SECONDS = 3.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # before a native sidecar is started again
@@ -51,17 +52,14 @@ class PodRun:
         self._begun = {plan.name: anyio.Event() for plan in (*mains, *self._pod.of_role("sidecar"))}
         self._over = {plan.name: anyio.Event() for plan in mains}
         self._mains_over = anyio.Event()
-        self._stop, self._asked_again, self._kill_at = anyio.Event(), anyio.Event(), 0.0
+        self._stop = StopOrder()
         self._waiting, self._preparing, self._starting = anyio.CancelScope(), anyio.CancelScope(), anyio.CancelScope()
         self._progress: str | None = None
         self._told = False
 
     def stop(self, grace: timedelta) -> None:
         """Have all containers end, at the latest after ``grace``; asked again, the earlier end counts."""
-        kill_at = anyio.current_time() + grace.total_seconds()
-        self._kill_at = min(self._kill_at, kill_at) if self._stop.is_set() else kill_at
-        self._stop.set()
-        self._asked_again.set()
+        self._stop.give(grace)
         self._waiting.cancel()
         self._preparing.cancel()
         self._starting.cancel()
@@ -360,10 +358,7 @@ class PodRun:
     async def _stop_when_asked(self) -> None:
         await self._stop.wait()
         await self._signal(list(self._running.values()), "SIGTERM")
-        while (left := self._kill_at - anyio.current_time()) > 0:
-            self._asked_again = anyio.Event()
-            with anyio.move_on_after(left):
-                await self._asked_again.wait()
+        await self._stop.grace_is_over()
         await self._signal(list(self._running.values()), "SIGKILL")
 
     async def _end_sidecars(self, sidecars: list[ContainerPlan]) -> None:

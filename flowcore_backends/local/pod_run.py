@@ -26,6 +26,7 @@ from flowcore_backends.local.readiness import wait_ready
 from flowcore_backends.local.running import RunningContainer, Surroundings
 from flowcore_backends.main_containers import MAIN, retries_of
 from flowcore_backends.pod_judgement import DEPENDENCY_FAILED, TERMINATED, Collected, Ended, judge, stopped_outcome
+from flowcore_backends.under_way import StopOrder
 
 _PROGRESS_SECONDS = 1.0
 _LONGEST_PROGRESS = 64
@@ -52,7 +53,7 @@ class PodRun:
         self._ended: dict[str, Ended] = {}
         self._begun: dict[str, anyio.Event] = {}
         self._over: dict[str, anyio.Event] = {}
-        self._stop, self._asked_again, self._kill_at = anyio.Event(), anyio.Event(), 0.0
+        self._stop = StopOrder()
         self._waiting = anyio.CancelScope()  # for a slot
         self._staging = anyio.CancelScope()  # of inputs
         self._progress: str | None = None
@@ -60,10 +61,7 @@ class PodRun:
 
     def stop(self, grace: timedelta) -> None:
         """Have all containers end, at the latest after ``grace``; asked again, the earlier end counts."""
-        kill_at = anyio.current_time() + grace.total_seconds()
-        self._kill_at = min(self._kill_at, kill_at) if self._stop.is_set() else kill_at
-        self._stop.set()
-        self._asked_again.set()
+        self._stop.give(grace)
         self._waiting.cancel()
         self._staging.cancel()
 
@@ -217,10 +215,7 @@ class PodRun:
         await self._stop.wait()
         for container in self._running.values():
             await container.signal(signal.SIGTERM)
-        while (left := self._kill_at - anyio.current_time()) > 0:
-            self._asked_again = anyio.Event()
-            with anyio.move_on_after(left):
-                await self._asked_again.wait()
+        await self._stop.grace_is_over()
         for container in self._running.values():
             await container.signal(signal.SIGKILL)
 

@@ -17,6 +17,7 @@ from flowcore.jsontypes import JsonObject
 from flowcore.nodes import NodeId, NodeType, Phase
 from flowcore.ports import Executor, ForeseeingExecutor, Foreseen, Invocation, Logged, Outcome, Ready, Report, RunContext, Started
 from flowcore_backends.fake import FakeExecutor
+from tests.backends.foreseeing import foreseen, outcome
 
 CONTAINER: JsonObject = {"container": {"image": "alpine:3", "command": ["true"]}}
 
@@ -41,18 +42,6 @@ def invocation(template: str = "work", name: str = "wf.a", body: JsonObject | No
 
 def outputs(*names: str, **more: Any) -> JsonObject:
     return {**CONTAINER, "outputs": {"parameters": [{"name": name, "valueFrom": {"path": f"/tmp/{name}"}} for name in names], **more}}
-
-
-def foreseen(fake: FakeExecutor, asked: Invocation) -> Foreseen:
-    found = fake.foresee(asked)
-    assert found is not None
-    return found
-
-
-def outcome(fake: FakeExecutor, asked: Invocation) -> Outcome:
-    found = foreseen(fake, asked).outcome
-    assert found is not None
-    return found
 
 
 def the_context() -> RunContext:

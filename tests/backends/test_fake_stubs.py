@@ -10,8 +10,9 @@ import pytest
 
 from flowcore.errors import InvalidWorkflow
 from flowcore.nodes import NodeId, NodeType, Phase
-from flowcore.ports import Foreseen, Invocation, Outcome
+from flowcore.ports import Invocation, Outcome
 from flowcore_backends.fake import FakeExecutor
+from tests.backends.foreseeing import foreseen, outcome
 
 STUBS = """\
 seed: 7
@@ -62,18 +63,6 @@ def invocation(template: str, number: int = 0, **more: Any) -> Invocation:
         "capture_result": True,
     }
     return Invocation(**(fields | more))
-
-
-def foreseen(fake: FakeExecutor, asked: Invocation) -> Foreseen:
-    found = fake.foresee(asked)
-    assert found is not None
-    return found
-
-
-def outcome(fake: FakeExecutor, asked: Invocation) -> Outcome:
-    found = foreseen(fake, asked).outcome
-    assert found is not None
-    return found
 
 
 def test_a_stub_file_says_what_lines_of_python_say() -> None:

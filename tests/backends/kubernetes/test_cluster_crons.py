@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ pytest.importorskip("kubernetes_asyncio")
 from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.kubernetes.testing import FakeKube
+from tests.backends.kubernetes.served import served
 
 INSTANCE = "workflows.argoproj.io/controller-instanceid"
 START = datetime(2024, 1, 1, 12, 0, 30, tzinfo=UTC)
@@ -91,33 +91,12 @@ def cron(name: str, *, labelled: bool = True, **spec: Any) -> JsonObject:
     }
 
 
-@contextmanager
-def served() -> Iterator[tuple[FakeKube, asyncio.AbstractEventLoop]]:
-    """A server in a thread of its own: catalogs block the loop that asks them."""
-    kube, ready, loops = FakeKube(), threading.Event(), list[asyncio.AbstractEventLoop]()
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with kube:
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait(10)
-    try:
-        yield kube, loops[0]
-    finally:
-        loops[0].call_soon_threadsafe(over.set)
-        thread.join()
-
-
 @asynccontextmanager
 async def scene(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> AsyncIterator[Scene]:
     monkeypatch.setenv("FLOWCORE_STATE", str(folder))
     clock: Any = Moved()
-    with served() as (kube, loop):
+    kube = FakeKube()
+    with served(kube) as loop:
         chosen = KubernetesOptions(api_server=kube.url, write_back_every=timedelta(milliseconds=10), **options)
         with ClusterCatalog(chosen) as catalog:
             service = Service(SqliteStore(":memory:"), FakeExecutor(), catalog, clock=clock)
@@ -162,7 +141,8 @@ async def test_they_are_run_as_they_are_made_changed_suspended_and_deleted(tmp_p
 async def test_a_service_that_is_started_follows_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the real clock: the schedule is every second."""
     monkeypatch.setenv("FLOWCORE_STATE", str(tmp_path))
-    with served() as (kube, _), ClusterCatalog(KubernetesOptions(api_server=kube.url)) as catalog:
+    kube = FakeKube()
+    with served(kube), ClusterCatalog(KubernetesOptions(api_server=kube.url)) as catalog:
         kube.add(cron("often", schedules=["@every 1s"]))
         service = Service(SqliteStore(":memory:"), FakeExecutor(), catalog)
         async with service.start(), asyncio.timeout(20):

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gzip
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ pytest.importorskip("kubernetes_asyncio")
 from flowcore_backends.kubernetes import KubernetesExecutor, KubernetesOptions
 from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.testing import FakeKube, Fault, ends
+from tests.backends.kubernetes.served import served
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ALWAYS = timedelta(days=1)
@@ -33,26 +33,9 @@ ALWAYS = timedelta(days=1)
 
 @contextmanager
 def cluster() -> Iterator[FakeKube]:
-    """A server in a thread of its own: catalogs block the loop that asks them."""
-    ready, made = threading.Event(), FakeKube(default=ends())
-    ways_out: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def serve() -> None:
-        over = asyncio.Event()
-        ways_out.append((asyncio.get_running_loop(), over))
-        async with made:
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait(10)
-    try:
-        yield made
-    finally:
-        ((loop, over),) = ways_out
-        loop.call_soon_threadsafe(over.set)
-        thread.join()
+    kube = FakeKube(default=ends())
+    with served(kube):
+        yield kube
 
 
 def named(kind: str, name: str, **more: Any) -> JsonObject:
