@@ -54,7 +54,7 @@ def location_of(artifact: JsonObject) -> tuple[str, JsonObject] | None:
 
 
 def own_key(artifact: JsonObject) -> str | None:
-    """The key in the run's default store, if the artifact is there: its location gives a key and no store."""
+    """The key in the run's default store, if the artifact is there: its location gives a key and no store. Leading slashes mean nothing."""
     found = location_of(artifact)
     if found is None or found[0] not in KEY_FIELDS:
         return None
@@ -62,7 +62,29 @@ def own_key(artifact: JsonObject) -> str | None:
     key = place.get(KEY_FIELDS[kind])
     if not isinstance(key, str) or not key or all(place.get(field) for field in _COMPLETE[kind]):
         return None
-    return key
+    return key.lstrip("/") or key
+
+
+def relocated(artifact: JsonObject, where: JsonObject) -> JsonObject:
+    """``artifact``, which gives a key alone, in the store that ``where`` names in full; itself if either is not so. Rule: Argo's Relocate."""
+    key, found = own_key(artifact), location_of(where)
+    if key is None or found is None or found[0] not in KEY_FIELDS or not all(found[1].get(field) for field in _COMPLETE[found[0]]):
+        return artifact
+    kind, place = found
+    return {**_without_location(artifact), kind: {**place, KEY_FIELDS[kind]: key}}
+
+
+def in_own_store(artifact: JsonObject) -> JsonObject:
+    """``artifact`` under its key in the run's default store, whatever store it names: for those who reach no other."""
+    found = location_of(artifact)
+    if found is None or found[0] not in KEY_FIELDS:
+        return artifact
+    kind, place = found
+    return {**_without_location(artifact), kind: {KEY_FIELDS[kind]: place.get(KEY_FIELDS[kind])}}
+
+
+def _without_location(artifact: JsonObject) -> JsonObject:
+    return {field: value for field, value in artifact.items() if field not in ArtifactLocation.SEARCH_ORDER}
 
 
 def has_place(artifact: JsonObject) -> bool:

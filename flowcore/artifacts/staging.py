@@ -37,17 +37,22 @@ class Declared:
 
 
 def input_artifacts(invocation: Invocation) -> list[Declared]:
-    """The declared inputs, each with what it is bound to. What the bound artifact says of its packing counts."""
+    """The declared inputs, each with what it is bound to. What the bound artifact says of its packing counts.
+
+    The template's ``archiveLocation``, if it names a store, is where inputs are that give a key alone, and where outputs go.
+    """
     bound = {str(artifact.get("name")): artifact for artifact in _artifacts(invocation.inputs)}
+    where = object_of(invocation.body, "archiveLocation")
     return [
-        _declared({**artifact, **bound.get(str(artifact.get("name")), {})}, artifact)
+        _declared(locations.relocated({**artifact, **bound.get(str(artifact.get("name")), {})}, where), artifact)
         for artifact in _artifacts(invocation.body.get("inputs"))
     ]
 
 
 def output_artifacts(invocation: Invocation) -> list[Declared]:
     """The declared outputs."""
-    return [_declared(artifact, artifact) for artifact in _artifacts(invocation.body.get("outputs"))]
+    where = object_of(invocation.body, "archiveLocation")
+    return [_declared(locations.relocated(artifact, where), artifact) for artifact in _artifacts(invocation.body.get("outputs"))]
 
 
 def output_parameter_files(invocation: Invocation) -> dict[str, str]:

@@ -7,13 +7,14 @@ called, and at the latest when the run is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from anyio import to_thread
 
-from flowcore.artifacts import staging
+from flowcore.artifacts import locations, staging
 from flowcore.errors import ArtifactError
 from flowcore.ports import Invocation, RunContext
 
@@ -31,7 +32,7 @@ class Deliveries:
         for artifact in staging.output_artifacts(invocation) if contents else ():
             if artifact.name in contents:
                 left = self._left.setdefault(run, {})
-                left[invocation.node, artifact.name] = invocation, artifact, contents[artifact.name]
+                left[invocation.node, artifact.name] = invocation, _kept_here(artifact), contents[artifact.name]
 
     async def deliver(self, run: str, context: RunContext) -> None:
         """Store what the run has left, packed as the templates say. Raises ArtifactError."""
@@ -47,6 +48,11 @@ class Deliveries:
                     raise ArtifactError(f"artifact {artifact.name} failed to be saved: {error}") from error
 
 
+def _kept_here(artifact: staging.Declared) -> staging.Declared:
+    """The artifact in the run's own store: no other is reached by what is only simulated."""
+    return replace(artifact, settings=locations.in_own_store(artifact.settings))
+
+
 async def placed(invocation: Invocation, wanted: set[str], folder: Path, context: RunContext) -> dict[str, Path]:
     """The ``wanted`` input artifacts as files or folders in ``folder``, by name. Raises ArtifactError for those that are not there."""
     found = {}
@@ -54,7 +60,7 @@ async def placed(invocation: Invocation, wanted: set[str], folder: Path, context
         if artifact.name in wanted:
             target = folder / str(number) / (Path(artifact.path).name or artifact.name)
             target.parent.mkdir()
-            if await staging.place_input(artifact, target, context):
+            if await staging.place_input(_kept_here(artifact), target, context):
                 found[artifact.name] = target
     return found
 

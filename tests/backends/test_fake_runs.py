@@ -176,6 +176,20 @@ def test_artifacts_reach_functions(backend: str) -> None:
     assert len(store.files) == 1
 
 
+@pytest.mark.parametrize(
+    "place", ["s3: {endpoint: 'nowhere.invalid:1', bucket: b, key: k}", "hdfs: {addresses: [nowhere.invalid], hdfsUser: u, path: /k}"]
+)
+def test_no_store_is_reached_that_a_document_names(place: str) -> None:
+    letters = LETTERS.replace("outputs: {artifacts: [{name: letter,", f"outputs: {{artifacts: [{{name: letter, {place},")
+    assert letters != LETTERS
+    fake = FakeExecutor()
+    fake.when("write").outputs(artifacts={"letter": "dear reader"})
+    fake.when("read").runs(lambda letter: letter.read_text())
+    store = MemoryArtifacts()
+    result = run(letters, fake, artifacts=store)
+    assert (result.phase, result.message, list(store.files)) == ("Succeeded", "", ["k"])
+
+
 def test_a_daemon_serves_until_its_scope_ends() -> None:
     fake = FakeExecutor()
     fake.when("server").daemon(ready_after="30s", pod_ip="10.0.0.7")

@@ -302,3 +302,40 @@ async def test_a_workflow_keeps_its_files_there_and_they_are_collected(hdfs: Fil
     kept = [f"/{path.relative_to(hdfs.folder)}" for path in hdfs.folder.rglob("*") if path.is_file()]
     assert len(kept) == left
     assert all(path.startswith("/lake/passes/passes-make-") and path.endswith("/file.tgz") for path in kept)
+
+
+ELSEWHERE = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {{name: elsewhere}}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps:
+    - - {{name: make, template: make}}
+    - - {{name: take, template: take, arguments: {{artifacts: [{{name: file, from: "{{{{steps.make.outputs.artifacts.file}}}}"}}]}}}}
+      - {{name: look, template: look}}
+  - name: make
+    archiveLocation: {{archiveLogs: true, hdfs: {{addresses: ['http://{address}'], hdfsUser: ann, path: '/kept/{{{{workflow.name}}}}'}}}}
+    script: {{image: alpine, command: [sh], source: "echo made > /tmp/file"}}
+    outputs: {{artifacts: [{{name: file, path: /tmp/file}}, {{name: own, path: /tmp/file, archive: {{none: {{}}}}, s3: {{key: by/key}}}}]}}
+  - name: take
+    inputs: {{artifacts: [{{name: file, path: /tmp/in}}]}}
+    script: {{image: alpine, command: [sh], source: "grep made /tmp/in"}}
+  - name: look
+    archiveLocation: {{hdfs: {{addresses: ['http://{address}'], hdfsUser: ann, path: '/kept/look'}}}}
+    inputs: {{artifacts: [{{name: file, path: /tmp/in, s3: {{key: by/key}}}}]}}
+    script: {{image: alpine, command: [sh], source: "grep made /tmp/in"}}
+"""
+
+
+async def test_what_gives_a_key_alone_is_where_its_template_says(hdfs: FileSystem) -> None:
+    """As in Argo, a template's archiveLocation that names a store is the place of all that its artifacts leave open."""
+    result = await flowcore.run(ELSEWHERE.format(address=hdfs.address), executor=LocalExecutor())
+    assert (result.phase, result.message) == ("Succeeded", "")
+    assert sorted(f"{path.relative_to(hdfs.folder)}" for path in hdfs.folder.rglob("*") if path.is_file()) == [
+        "by/key",
+        "kept/elsewhere/file.tgz",
+        "kept/elsewhere/main.log",
+    ]
