@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from flowcore.errors import ExecutorError, TransientExecutorError
+from flowcore.errors import TransientExecutorError
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
 from flowcore_backends.kubernetes.api import Api, ApiError, pods_path
 
@@ -34,18 +34,17 @@ async def execute(
     sink: Callable[[bytes], object] | None = None,
     stdin: AsyncIterator[bytes] | None = None,
 ) -> ExecEnd:
-    """Run a command; its stdout goes to ``sink``, its stdin comes from ``stdin``, which is then closed.
+    """Run a command; its stdout goes to ``sink``, its stdin comes from ``stdin``, which is then closed where that can be.
 
-    Raises ApiError where exec is refused, and TransientExecutorError for a connection that broke: without the final word of the API nothing
+    Before Kubernetes 1.30 it cannot be (``v4.channel.k8s.io``): a command should know how much it reads. Raises ApiError where exec is refused, and TransientExecutorError for a connection that broke: without the final word of the API nothing
     that came is complete.
     """
     query = [("container", container), ("stdout", "true"), ("stderr", "true"), ("stdin", str(stdin is not None).lower())]
     query += [("command", word) for word in command]
     errors = bytearray()
     async with api.websocket(pods_path(namespace, pod, "exec"), query, PROTOCOLS) as socket:
-        if stdin is not None and socket.protocol != PROTOCOLS[0]:
-            raise ExecutorError("this cluster's exec cannot close stdin (v5.channel.k8s.io, Kubernetes 1.29 or later is needed)")
-        feeding = asyncio.ensure_future(_feed(socket.send_bytes, stdin)) if stdin is not None else None
+        closes = socket.protocol == PROTOCOLS[0]
+        feeding = asyncio.ensure_future(_feed(socket.send_bytes, stdin, closes=closes)) if stdin is not None else None
         try:
             async for message in socket:
                 data = message.data if isinstance(message.data, bytes) else str(message.data).encode()
@@ -64,10 +63,11 @@ async def execute(
     raise TransientExecutorError(f"the connection to {container} in pod {pod} broke: connection reset by peer")
 
 
-async def _feed(send: Callable[[bytes], Awaitable[None]], stdin: AsyncIterator[bytes]) -> None:
+async def _feed(send: Callable[[bytes], Awaitable[None]], stdin: AsyncIterator[bytes], *, closes: bool) -> None:
     async for piece in stdin:
         await send(bytes([_STDIN]) + piece)
-    await send(bytes([_CLOSE, _STDIN]))
+    if closes:
+        await send(bytes([_CLOSE, _STDIN]))
 
 
 def _end(content: bytes, errors: str) -> ExecEnd:

@@ -65,7 +65,7 @@ async def release(api: Api, namespace: str, pod: str) -> None:
 async def upload(api: Api, namespace: str, pod: str, packed: Sequence[Path]) -> None:
     """Bring the inputs (tar files, or none) into a pod whose loader waits for them, and let it go on. Raises ExecutorError."""
     for file in packed:
-        script = f"tar -xf - -C {ROOT}/in && chmod -R a+rX {ROOT}/in"
+        script = f"head -c {file.stat().st_size} | tar -xf - -C {ROOT}/in && chmod -R a+rX {ROOT}/in"
         await _in_loader(api, namespace, pod, script, file)
     await _in_loader(api, namespace, pod, f": > {ROOT}/ctl/inputs", None)
 

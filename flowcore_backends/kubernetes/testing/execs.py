@@ -15,7 +15,9 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
 
 
-async def serve_exec(request: web.Request, pods: PodTasks, namespace: str, name: str) -> web.StreamResponse:
+async def serve_exec(
+    request: web.Request, pods: PodTasks, namespace: str, name: str, protocols: tuple[str, ...] = PROTOCOLS
+) -> web.StreamResponse:
     """Run the asked command and relay its streams. Raises Refused (404, 400, 500)."""
     pod = pods.store.get("pods", namespace, name)
     if request.headers.get("Upgrade", "").lower() != "websocket":
@@ -23,7 +25,7 @@ async def serve_exec(request: web.Request, pods: PodTasks, namespace: str, name:
     living = pods.living.get(text_of(object_of(pod, "metadata"), "uid"))
     if living is None or living.exec is None:
         raise Refused(500, "InternalError", "container not found")
-    socket = web.WebSocketResponse(protocols=PROTOCOLS)
+    socket = web.WebSocketResponse(protocols=protocols)
     await socket.prepare(request)
     try:
         process = await living.exec(request.query.get("container", "main"), request.query.getall("command", []))

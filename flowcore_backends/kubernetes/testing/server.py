@@ -13,7 +13,7 @@ from aiohttp import web
 
 from flowcore.jsontypes import Json, JsonObject, object_of, text_of
 from flowcore_backends.kubernetes.testing.discovery import discovered, is_namespaced, kind_of, resource_of
-from flowcore_backends.kubernetes.testing.execs import serve_exec
+from flowcore_backends.kubernetes.testing.execs import PROTOCOLS, serve_exec
 from flowcore_backends.kubernetes.testing.lives import Life, PodTasks, ends
 from flowcore_backends.kubernetes.testing.store import Event, Refused, Store, matching
 
@@ -41,7 +41,7 @@ class FakeKube:
 
     ``script(pattern, life)`` says what pods do whose name contains ``pattern``; others succeed at once. ``faults`` is a list to append to;
     ``forbidden`` holds ``verb resource`` pairs that are refused, ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are,
-    ``token`` what callers must know. While ``away``, nobody is answered. Watches come in pieces of ``piece`` bytes, cut anywhere.
+    ``token`` what callers must know, ``exec_protocols`` how exec is spoken. While ``away``, nobody is answered. Watches come in pieces of ``piece`` bytes, cut anywhere.
     """
 
     def __init__(self, *, bookmark_every: float = 60.0, default: Life | None = None, piece: int = 1700) -> None:
@@ -52,6 +52,7 @@ class FakeKube:
         self.quota: int | None = None
         self.token = ""
         self.away = False
+        self.exec_protocols = PROTOCOLS
         self.requests: list[str] = []
         self.open_watches = self.most_watches = 0
         self.url = ""
@@ -157,7 +158,7 @@ class FakeKube:
         if sub == "log":
             return await self._log(request, namespace, name)
         if sub == "exec":
-            return await serve_exec(request, self.pods, namespace, name)
+            return await serve_exec(request, self.pods, namespace, name, self.exec_protocols)
         if request.method == "GET" and not name:
             return await self._watch(request, resource, namespace) if "watch" in request.query else self._list(request, resource, namespace)
         made, status = await self._change(request, resource, namespace, name)

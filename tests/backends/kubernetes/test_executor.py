@@ -153,6 +153,15 @@ class TestOutputs:
             assert (ended.phase, ended.message, ended.result) == (Phase.SUCCEEDED, "", "hello")
             assert any("exec" in request for request in it.kube.requests) == (inline == 0)
 
+    async def test_older_clusters_that_cannot_close_stdin_get_large_inputs_too(self, tmp_path: Path) -> None:
+        """Kubernetes 1.29 speaks only version 4 of the protocol."""
+        artifact: JsonObject = {"name": "x", "path": "/in/x", "raw": {"data": "hello" * 1000}}
+        body: JsonObject = {"script": {"image": "i", "command": ["sh"], "source": "wc -c < /in/x"}, "inputs": {"artifacts": [artifact]}}
+        async with scene(tmp_path, inline_inputs=0) as it:
+            it.kube.exec_protocols = ("v4.channel.k8s.io",)
+            ended = await it.run(invocation("work", body, capture_result=True))
+            assert (ended.phase, ended.message, ended.result) == (Phase.SUCCEEDED, "", "5000")
+
     async def test_what_is_printed_is_reported(self, tmp_path: Path) -> None:
         async with scene(tmp_path) as it:
             await it.run(invocation("prints"))
