@@ -5,7 +5,8 @@ Services and the command line write them with the functions here, whoever drives
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
 
@@ -46,9 +47,26 @@ def check(order: JsonObject, run: RunRow, nodes: Iterable[Node]) -> None:
         waiting = control.active_suspends(rows, text_of(order, "selector"))
         if not waiting and not run.suspended and not text_of(order, "selector"):
             raise UsageError(f"run {run.name} is not suspended, and no node of it waits to be resumed")
-        control.check_resume(rows, text_of(order, "selector"))
+        with _helpful(run, rows):
+            control.check_resume(rows, text_of(order, "selector"))
     elif kind == "set":
-        control.check_set(nodes, _set_event(order))
+        rows = list(nodes)
+        with _helpful(run, rows):
+            control.check_set(rows, _set_event(order))
+
+
+@contextmanager
+def _helpful(run: RunRow, rows: Sequence[Node]) -> Iterator[None]:
+    """Say beside what is wrong with an order what can be done."""
+    try:
+        yield
+    except UsageError as error:
+        waiting = [node.display_name for node in control.active_suspends(rows, "")]
+        if "has not been set" in str(error):
+            hint = f"flowcore node set {run.name} -p NAME=VALUE sets it"
+        else:
+            hint = f"waiting are {', '.join(waiting[:5])}{' ...' if len(waiting) > 5 else ''}" if waiting else "no node of the run waits"
+        raise UsageError(f"{error}: {hint}") from None
 
 
 def applied(run: RunRow, waiting: Iterable[JsonObject]) -> RunRow:

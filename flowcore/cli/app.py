@@ -17,7 +17,7 @@ from flowcore.cli.inputs import saved_workflow
 from flowcore.cli.operating import Archived, with_runs
 from flowcore.cli.output import Output, write
 from flowcore.cli.panels import arrange
-from flowcore.cli.problems import exits_cleanly
+from flowcore.cli.problems import OneLineGroup, exits_cleanly
 from flowcore.cli.stored_runs import shown
 from flowcore.cli.summary import described
 from flowcore.errors import UsageError
@@ -25,6 +25,7 @@ from flowcore.status import rows_from_status
 
 app = typer.Typer(
     name="flowcore",
+    cls=OneLineGroup,
     help="Run, check and look at Argo workflows on this machine. Begin with `flowcore run FILE`; `flowcore COMMAND --help` tells more of each command.",
     no_args_is_help=True,
     add_completion=False,

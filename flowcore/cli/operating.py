@@ -11,9 +11,9 @@ import anyio
 import typer
 
 from flowcore.cli.inputs import given_by, parameters_of, saved_workflow
-from flowcore.cli.output import Output
+from flowcore.cli.output import Listing, Output
 from flowcore.cli.problems import exits_cleanly
-from flowcore.cli.stored_runs import Listing, follow_logs, listed, shown_until_end, told, worded_end
+from flowcore.cli.stored_runs import follow_logs, listed, shown_until_end, told, worded_end
 from flowcore.clocks import RealClock
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
@@ -146,7 +146,10 @@ def wait(names: Names, namespace: Namespace = None, store: StoreUrl = None) -> i
     """Wait until runs have ended. Exits with 0 if all succeeded, else with 1."""
 
     async def act(runs: Runs) -> int:
-        return max([await worded_end(runs, name, namespace) for name in names])
+        rows = [
+            (await runs.outline(name, namespace)).run for name in names
+        ]  # what is wrong with a name is told before anything is waited for
+        return max([await worded_end(runs, row.name, row.namespace) for row in rows])
 
     return with_runs(store, act)
 

@@ -27,6 +27,34 @@ def write(documents: Sequence[JsonObject], output: Output) -> None:
     sys.stdout.flush()
 
 
+class Listing(StrEnum):
+    """What ``--output`` of lists takes."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def write_list(documents: Sequence[JsonObject], output: Listing) -> None:
+    """Write a list of documents, of whatever length, as a List; or their names."""
+    if output is Listing.NAME:
+        write(documents, Output.NAME)
+    else:
+        write([_listed(documents)], Output(output))
+
+
+def write_table(rows: Sequence[Sequence[str]], what: str) -> None:
+    """Write rows, the first of which has the headings, in columns; that there is nothing of ``what`` is told beside."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        sys.stdout.write("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
+    sys.stdout.flush()
+    if len(rows) == 1:
+        sys.stderr.write(f"there is no {what}\n")
+
+
 def texts(documents: Sequence[JsonObject], output: Output) -> Iterator[str]:
     """The text that is written, in pieces."""
     if output is Output.NAME:
@@ -44,4 +72,4 @@ def _listed(documents: Sequence[JsonObject]) -> JsonObject:
     return {"apiVersion": "v1", "kind": "List", "items": cast("list[Json]", list(documents))}
 
 
-__all__ = ["Output", "texts", "write"]
+__all__ = ["Listing", "Output", "texts", "write", "write_list", "write_table"]

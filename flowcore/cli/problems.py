@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec, cast
 
 import typer
+from typer.core import TyperGroup
 
 from flowcore.errors import FlowError, InvalidWorkflow, Problem
 
@@ -44,4 +45,39 @@ def exits_cleanly(command: Callable[P, int]) -> Callable[P, NoReturn]:
     return carried_out
 
 
-__all__ = ["BAD_INPUT", "exits_cleanly", "tell_problems"]
+_BAD_USE = cast("type[Exception]", typer.BadParameter.__bases__[0])  # what the parser raises for all that it cannot understand
+
+
+class OneLineGroup(TyperGroup):
+    """The commands, with what the parser does not understand told in one line like everything else."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Carry out a command line; exits unless ``standalone_mode`` is off."""
+        try:
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except _BAD_USE as error:
+            if not standalone_mode:
+                raise
+            _tell_bad_use(error)
+            status = BAD_INPUT
+        return sys.exit(status if isinstance(status, int) else 0) if standalone_mode else status
+
+
+def _tell_bad_use(error: Any) -> None:
+    """One line; a group that was called without a command shows its help."""
+    text = " ".join(error.format_message().split())
+    if error.ctx is None or "NoArgs" in type(error).__name__:
+        error.show()
+    else:
+        sys.stderr.write(f"flowcore: {text.replace('Value error, ', '').rstrip('.')} ({error.ctx.command_path} -h tells more)\n")
+
+
+__all__ = ["BAD_INPUT", "OneLineGroup", "exits_cleanly", "tell_problems"]

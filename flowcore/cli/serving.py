@@ -77,10 +77,10 @@ def serve(
     if archive_ttl is not None and not archive:
         raise UsageError("--archive-ttl says how long archived runs are kept: give --archive too")
     kept_for = length_of(archive_ttl, "--archive-ttl") if archive_ttl is not None else None
-    executors = executors_named(backend or ["auto"], backend_option or ())
-    host = host_among(executors)
     catalog = FolderCatalog([*(template or ()), *(resource or ())])
     address = address_of(metrics) if metrics is not None else None
+    executors = executors_named(backend or ["auto"], backend_option or ())
+    host = host_among(executors)
 
     async def serving(reachable: Catalog, cache: Cache | None) -> None:
         opened = open_store(store)

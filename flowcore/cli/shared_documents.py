@@ -11,7 +11,7 @@ import typer
 from flowcore.cli.inputs import documents_of
 from flowcore.cli.linting import lint_files
 from flowcore.cli.operating import Format, InNamespace, Namespace, StoreUrl, with_runs
-from flowcore.cli.output import Output, write
+from flowcore.cli.output import Listing, Output, write, write_list, write_table
 from flowcore.cli.problems import exits_cleanly
 from flowcore.errors import InvalidWorkflow, UsageError
 from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
@@ -22,6 +22,7 @@ from flowcore.service.documents import put_shared
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the document.")]
+ListFormat = Annotated[Listing, typer.Option("--output", "-o", help="How the list is printed.")]
 _TEMPLATES = ("WorkflowTemplate", "ClusterWorkflowTemplate", "ConfigMap", "Secret", "WorkflowEventBinding")
 _CRON = ("CronWorkflow",)
 
@@ -88,15 +89,18 @@ def _space(document: JsonObject) -> str:
     return "" if document.get("kind") == "ClusterWorkflowTemplate" else text_of(object_of(document, "metadata"), "namespace") or "default"
 
 
-def list_templates(namespace: Namespace = None, store: StoreUrl = None) -> int:
+def list_templates(namespace: Namespace = None, output: ListFormat = Listing.TABLE, store: StoreUrl = None) -> int:
     """List the templates of the store."""
 
     async def act(runs: Runs) -> list[JsonObject]:
         return [each for kind in _TEMPLATES[:2] for each in await runs.store.documents(kind)]
 
-    for each in with_runs(store, act):
-        if namespace is None or _space(each) in ("", namespace):
-            typer.echo(f"{text_of(each, 'kind'):<24} {_space(each):<16} {name_of(each)}".rstrip())
+    found = [each for each in with_runs(store, act) if namespace is None or _space(each) in ("", namespace)]
+    rows = [(name_of(each), _space(each), text_of(each, "kind")) for each in found]
+    if output in (Listing.TABLE, Listing.WIDE):
+        write_table([("NAME", "NAMESPACE", "KIND"), *rows], "template")
+    else:
+        write_list(found, output)
     return 0
 
 
@@ -105,17 +109,22 @@ def lint_templates(files: Files) -> int:
     return lint_files(files, templates=(), resources=(), strict=False)
 
 
-def list_crons(namespace: Namespace = None, store: StoreUrl = None) -> int:
+def list_crons(namespace: Namespace = None, output: ListFormat = Listing.TABLE, store: StoreUrl = None) -> int:
     """List the CronWorkflows of the store, and when they run next."""
     documents = with_runs(store, lambda runs: runs.store.documents("CronWorkflow", namespace=namespace))
-    typer.echo(f"{'NAME':<24} {'NEXT RUN':<22} {'LAST RUN':<22} {'ACTIVE':<7} {'SUSPENDED':<10} SCHEDULES")
-    for each in documents:
-        spec = object_of(each, "spec")
-        following, last = next_time(each, datetime.now(UTC)), last_scheduled(each)
-        cells = [f"{name_of(each):<24}", f"{following or '-':%Y-%m-%d %H:%M:%SZ}" if following else "-"]
-        cells += [f"{last:%Y-%m-%d %H:%M:%SZ}" if last else "-", str(len(active_of(each))), "yes" if spec.get("suspend") else "no"]
-        typer.echo(f"{cells[0]} {cells[1]:<22} {cells[2]:<22} {cells[3]:<7} {cells[4]:<10} {', '.join(strings_of(spec, 'schedules'))}")
+    if output not in (Listing.TABLE, Listing.WIDE):
+        write_list(documents, output)
+        return 0
+    head = ("NAME", "NAMESPACE", "NEXT RUN", "LAST RUN", "ACTIVE", "SUSPENDED", "SCHEDULES")
+    write_table([head, *map(_cron_row, documents)], "CronWorkflow")
     return 0
+
+
+def _cron_row(cron: JsonObject) -> tuple[str, ...]:
+    spec = object_of(cron, "spec")
+    times = [f"{at:%Y-%m-%d %H:%M:%SZ}" if at else "-" for at in (next_time(cron, datetime.now(UTC)), last_scheduled(cron))]
+    suspended = "yes" if spec.get("suspend") else "no"
+    return (name_of(cron), _space(cron), *times, str(len(active_of(cron))), suspended, ", ".join(strings_of(spec, "schedules")))
 
 
 def _suspend(value: bool) -> Callable[..., int]:

@@ -6,13 +6,12 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import anyio
 import typer
 
 from flowcore.cli.logs import prefixed
-from flowcore.cli.output import Output, write
+from flowcore.cli.output import Listing, Output, write, write_list, write_table
 from flowcore.cli.summary import described, status_of
 from flowcore.durable import StoredSummary, archive_key, outline
 from flowcore.errors import UsageError
@@ -29,21 +28,11 @@ from flowcore.status import children_of, progress_of
 _LOOKED_EVERY = 0.5
 
 
-class Listing(StrEnum):
-    """What ``list --output`` takes."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    NAME = "name"
-    JSON = "json"
-    YAML = "yaml"
-
-
 async def listed(runs: Runs, summaries: Sequence[StoredSummary], output: Listing) -> None:
     """Print a list of runs."""
     if output in (Listing.JSON, Listing.YAML):
         stored = [await runs.store.load(each.key, each.run.namespace) for each in summaries]
-        write([export_run(each) for each in stored if each is not None], Output(output))
+        write_list([export_run(each) for each in stored if each is not None], output)
         return
     if output is Listing.NAME:
         for each in summaries:
@@ -53,9 +42,7 @@ async def listed(runs: Runs, summaries: Sequence[StoredSummary], output: Listing
     head = ["NAME", "NAMESPACE", "STATUS", "AGE", "DURATION", "PRIORITY", "MESSAGE"]
     rows = [head + (["PROGRESS", "DRIVEN BY", "ID"] if wide else [])]
     rows += [await _row(runs, each, wide=wide) for each in summaries]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    write_table(rows, "run" if not summaries or not summaries[0].archived else "archived run")
 
 
 async def _row(runs: Runs, summary: StoredSummary, *, wide: bool) -> list[str]:
@@ -133,6 +120,8 @@ async def follow_logs(
 
 
 def _node_of(stored: StoredRun, text: str) -> NodeId:
+    if not stored.nodes:
+        raise UsageError(f"run {stored.run.name} has no nodes yet: it is {stored.run.phase or 'Pending'}")
     try:
         return RunResult(stored.run, {row.id: row for row in stored.nodes}, stored.manifest).node(text).id
     except KeyError as error:
@@ -169,4 +158,4 @@ async def worded_end(runs: Runs, name: str, namespace: str | None) -> int:
         await anyio.sleep(_LOOKED_EVERY)
 
 
-__all__ = ["Listing", "follow_logs", "listed", "shown", "shown_until_end", "told", "worded_end"]
+__all__ = ["follow_logs", "listed", "shown", "shown_until_end", "told", "worded_end"]

@@ -45,7 +45,9 @@ def retry(
                 f"run {run.name} succeeded: to retry it, set restartSuccessful (--restart-successful) and a node field selector"
             )
     elif run.phase not in (WorkflowPhase.FAILED, WorkflowPhase.ERROR):
-        raise UsageError(f"cannot retry a workflow in phase {run.phase or 'Pending'}: run {run.name} has not ended")
+        raise UsageError(
+            f"cannot retry a workflow in phase {run.phase or 'Pending'}: run {run.name} has not ended: stop it, or wait for its end"
+        )
     graph = Graph(run.name, nodes)
     chosen = selected(nodes, selector) if restart_successful and selector else []
     if restart_successful and selector and not chosen:

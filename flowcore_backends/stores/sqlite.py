@@ -140,7 +140,9 @@ class SqliteDatabase:
                 header = file.read(_HEADER)
             size = path.stat().st_size
         except OSError as error:
-            raise StoreError(f"store {path}: {error.strerror or error}") from error
+            raise StoreError(
+                f"store {path}: {error.strerror or error}: name a file in a folder that is there and can be written to"
+            ) from error
         if not header.startswith(b"SQLite format 3\0") or len(header) < _HEADER:
             raise StoreError(f"store {path}: this is no flowcore store; it was left as it is")
         if int.from_bytes(header[68:72]) not in (0, _APPLICATION):

@@ -41,7 +41,8 @@ def test_submit_continue_and_look(hello: str) -> None:
     document = json.loads(flowcore("get", "hel", "-o", "json").stdout)
     assert document["status"]["phase"] == "Succeeded"
     assert document["spec"]["arguments"]["parameters"][0]["value"] == "moon"
-    assert json.loads(flowcore("list", "-o", "json").stdout)["metadata"]["name"] == "hello"
+    (listed,) = json.loads(flowcore("list", "-o", "json").stdout)["items"]
+    assert listed["metadata"]["name"] == "hello"
     assert flowcore("wait", "hello").stdout.startswith("hello Succeeded")
     assert flowcore("watch", "hello").exit_code == 0
     assert flowcore("logs", "hello").exit_code == 0
@@ -126,6 +127,11 @@ def test_templates_and_schedules(tmp_path: Path) -> None:
         (["submit"], "name files to submit"),
         (["submit", "--from", "hello"], "--from workflowtemplate/NAME"),
         (["delete"], "name runs to delete"),
+        (["stop"], "Missing argument 'NAME' (flowcore stop -h tells more)"),
+        (["list", "-o", "xml"], "'xml' is not one of 'table', 'wide', 'name', 'json', 'yaml' (flowcore list -h tells more)"),
+        (["list", "--bogus"], "No such option: --bogus (flowcore list -h tells more)"),
+        (["node", "sit"], "No such command 'sit'"),
+        (["wait", "nothing"], "there is no run 'nothing'"),
         (["archive"], "name runs to archive"),
         (["archive", "x", "--completed"], "not both"),
         (["archive", "x", "--older-than", "1d"], "give it with --completed"),
@@ -147,6 +153,52 @@ def test_bad_use_is_one_line(arguments: list[str], words: str) -> None:
     assert told.exit_code == 2
     assert words in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_lists_are_lists_however_short(hello: str, tmp_path: Path) -> None:
+    """Also of templates and schedules; that there is nothing is told beside the table."""
+    told = flowcore("list")
+    assert (told.stdout.split()[0], told.stderr) == ("NAME", "there is no run\n")
+    assert json.loads(flowcore("list", "-o", "json").stdout)["items"] == []
+    (tmp_path / "template.yaml").write_text(HELLO.replace("kind: Workflow", "kind: WorkflowTemplate"))
+    flowcore("template", "create", str(tmp_path / "template.yaml"))
+    assert flowcore("template", "list", "-o", "name").stdout == "hello\n"
+    (listed,) = json.loads(flowcore("template", "list", "-o", "json").stdout)["items"]
+    assert listed["kind"] == "WorkflowTemplate"
+    assert flowcore("cron", "list", "-o", "yaml").stdout == "apiVersion: v1\nkind: List\nitems: []\n"
+
+
+def test_what_waits_is_told_to_who_names_something_else(tmp_path: Path) -> None:
+    (tmp_path / "approve.yaml").write_text(APPROVE)
+    assert flowcore("submit", str(tmp_path / "approve.yaml")).exit_code == 0
+    saved = json.loads(flowcore("get", "approve", "-o", "json").stdout)
+    saved["status"] |= {"phase": "Running", "nodes": WAITING}
+    (tmp_path / "saved.json").write_text(json.dumps(saved))
+    flowcore("delete", "approve")
+    assert flowcore("import", str(tmp_path / "saved.json")).exit_code == 0
+    assert flowcore("resume", "approve", "--node-field-selector", "displayName=no").stderr.endswith(": waiting are approve\n")
+    assert "flowcore node set approve -p NAME=VALUE sets it" in flowcore("resume", "approve").stderr
+
+
+APPROVE = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: approve}
+spec:
+  entrypoint: main
+  templates: [{name: main, suspend: {}, outputs: {parameters: [{name: word, valueFrom: {supplied: {}}}]}}]
+"""
+WAITING = {
+    "approve": {
+        "id": "approve",
+        "name": "approve",
+        "displayName": "approve",
+        "type": "Suspend",
+        "templateName": "main",
+        "phase": "Running",
+        "outputs": {"parameters": [{"name": "word", "valueFrom": {"supplied": {}}}]},
+    }
+}
 
 
 def test_orders_to_a_run_that_has_ended(hello: str) -> None:
