@@ -130,36 +130,11 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
     lasting = run_store(store)
     kept = given.catalog if isinstance(given.catalog, KeptTemplates) else KeptTemplates(given.catalog)
     mask = _mask_for(engine, given)
-    recorder: Store | None = claim or store
     keeper = Keeper(lasting, claim, kept, row, mask) if lasting is not None and claim is not None else None
-    observers = given.observers if recorder is None else observers_of(engine.plan, given.observers, given.clock)
     scratch = _scratch(given) if lasting is None else None
-    base = scratch or state_folder() / "runs" / row.uid
-    locks = given.locks or MemoryLocks(given.catalog, journal=lasting)
-    context = RunContext(
-        name=row.name,
-        namespace=row.namespace,
-        uid=row.uid,
-        catalog=given.catalog,
-        artifacts=given.artifacts or _own_artifacts(engine, given.catalog) or FolderArtifacts((scratch or state_folder()) / "artifacts"),
-        spec=engine.plan.spec,
-        folder=given.folder or base / "run",
-    )
-    world = World(
-        executor=given.executor,
-        store=with_findings(MemoryStore() if recorder is None else SealedStore(recorder, mask, Vault(row)), observers),
-        clock=given.clock,
-        locks=locks,
-        cache=SealedCache(given.cache or lasting or MemoryCache(), mask),
-        context=context,
-        mask=mask,
-        observers=observers,
-        closed=given.closed,
-        alone=given.locks is None,
-        keep_log=keeper.keep_log if keeper is not None else None,
-    )
+    world = _world_for(engine, given, mask, lasting=lasting, recorder=claim or store, keeper=keeper, scratch=scratch)
     handle = Run(engine, world)
-    await _forget_pods(lasting, given.executor, context)
+    await _forget_pods(lasting, given.executor, world.context)
     try:
         async with anyio.create_task_group() as beside:
             if keeper is not None:
@@ -177,15 +152,59 @@ async def driven(engine: Engine, given: Given, store: Store | None, claim: Claim
         raise single from single.__cause__
     finally:
         with anyio.CancelScope(shield=True):
-            if handle.phase.completed and isinstance(locks, MemoryLocks):
-                for holder in locks.held_by(f"{row.namespace}/{row.name}"):
-                    locks.release(holder)
-            if keeper is not None:
-                await keeper.finish()
-            if lasting is not None and handle.phase.completed:
-                await strike_all(lasting, row)
-            if scratch is not None:
-                await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
+            await _tidy_up(handle, world.locks, keeper, lasting, scratch)
+
+
+def _world_for(
+    engine: Engine,
+    given: Given,
+    mask: Mask,
+    *,
+    lasting: RunStore | None,
+    recorder: Store | None,
+    keeper: Keeper | None,
+    scratch: Path | None,
+) -> World:
+    """All that a run uses of the world: what was given, else what is made for the run alone. ``scratch`` is a folder that goes with the run."""
+    row = engine.run
+    observers = given.observers if recorder is None else observers_of(engine.plan, given.observers, given.clock)
+    base = scratch or state_folder() / "runs" / row.uid
+    context = RunContext(
+        name=row.name,
+        namespace=row.namespace,
+        uid=row.uid,
+        catalog=given.catalog,
+        artifacts=given.artifacts or _own_artifacts(engine, given.catalog) or FolderArtifacts((scratch or state_folder()) / "artifacts"),
+        spec=engine.plan.spec,
+        folder=given.folder or base / "run",
+    )
+    return World(
+        executor=given.executor,
+        store=with_findings(MemoryStore() if recorder is None else SealedStore(recorder, mask, Vault(row)), observers),
+        clock=given.clock,
+        locks=given.locks or MemoryLocks(given.catalog, journal=lasting),
+        cache=SealedCache(given.cache or lasting or MemoryCache(), mask),
+        context=context,
+        mask=mask,
+        observers=observers,
+        closed=given.closed,
+        alone=given.locks is None,
+        keep_log=keeper.keep_log if keeper is not None else None,
+    )
+
+
+async def _tidy_up(handle: Run, locks: Locks, keeper: Keeper | None, lasting: RunStore | None, scratch: Path | None) -> None:
+    """When a run is driven no more: what it held while it went on is given back, and what was kept for it goes."""
+    row = handle.snapshot().row
+    if handle.phase.completed and isinstance(locks, MemoryLocks):
+        for holder in locks.held_by(f"{row.namespace}/{row.name}"):
+            locks.release(holder)
+    if keeper is not None:
+        await keeper.finish()
+    if lasting is not None and handle.phase.completed:
+        await strike_all(lasting, row)
+    if scratch is not None:
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, scratch, ignore_errors=True))
 
 
 async def _collect_artifacts(engine: Engine, handle: Run, world: World) -> None:
