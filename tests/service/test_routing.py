@@ -13,6 +13,7 @@ from flowcore.errors import UsageError
 from flowcore.service import Service
 from flowcore_backends.fake import FakeExecutor
 from flowcore_backends.stores.sqlite import SqliteStore
+from tests.backends.contract import until
 
 WORKFLOW = """
 apiVersion: argoproj.io/v1alpha1
@@ -72,9 +73,7 @@ async def test_a_lock_is_held_across_the_death_of_a_service() -> None:
     first = Service(store, fake, MemoryCatalog(), clock=RealClock())
     async with first.start():
         await first.submit(LOCKED.replace("NAME", "holder"))
-        with anyio.fail_after(20):
-            while not fake.calls():
-                await anyio.sleep(0.001)
+        await until(lambda: bool(fake.calls()))
         await first.submit(LOCKED.replace("NAME", "waiter"))
         with anyio.fail_after(20):
             while (await first.get("waiter")).run.phase != "Pending":

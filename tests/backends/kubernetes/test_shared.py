@@ -25,6 +25,7 @@ pytest.importorskip("kubernetes_asyncio")
 from flowcore_backends.kubernetes import KubernetesExecutor, KubernetesOptions
 from flowcore_backends.kubernetes.catalog import ClusterCatalog
 from flowcore_backends.kubernetes.testing import FakeKube, Fault, ends
+from tests.backends.contract import until
 from tests.backends.kubernetes.served import served
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -159,8 +160,7 @@ def both_are_there(kube: FakeKube) -> Any:
 
     async def life(pod: Any) -> None:
         kube.store.patch("configmaps", "default", "limits", {"data": {"one": "2"}}, "merge")
-        while len(kube.objects("pods")) < 2:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(kube.objects("pods")) >= 2)
         await ends()(pod)
 
     return life

@@ -17,6 +17,7 @@ pytest.importorskip("kubernetes_asyncio")
 
 from flowcore_backends.kubernetes import KubernetesExecutor
 from flowcore_backends.kubernetes.testing import FakeKube, local_processes
+from tests.backends.contract import until
 
 pytestmark = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox on this machine")
 
@@ -80,8 +81,7 @@ async def test_a_run_that_is_looked_away_from_is_adopted_by_the_next(tmp_path: P
     }
     async with FakeKube(default=local_processes(tmp_path / "pods")) as kube, asyncio.timeout(30):
         first = asyncio.create_task(flowcore.run(workflow, executor=KubernetesExecutor(api_server=kube.url), seed=1))
-        while not (tmp_path / "count").exists():
-            await asyncio.sleep(0.01)
+        await until((tmp_path / "count").exists)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         (tmp_path / "go").touch()
