@@ -192,9 +192,11 @@ class Service(Runs):
 
     def _begin_what_fits(self) -> None:
         """Begin waiting runs, the most urgent first, as long as there is room."""
+        if self._is_full():
+            return
         by_namespace = Counter(namespace for namespace, _ in self._running)
         for key in sorted(self._waiting, key=lambda key: self._waiting[key]):
-            if self._parallelism is not None and len(self._running) >= self._parallelism:
+            if self._is_full():
                 return
             if self._namespace_parallelism is not None and by_namespace[key[0]] >= self._namespace_parallelism:
                 continue
@@ -203,6 +205,9 @@ class Service(Runs):
             self._running[key] = None
             if self._tasks is not None:
                 self._tasks.start_soon(self._drive, key)
+
+    def _is_full(self) -> bool:
+        return self._parallelism is not None and len(self._running) >= self._parallelism
 
     async def _drive(self, key: Key) -> None:
         """Drive one run to its end; whatever happens to it happens to it alone."""
