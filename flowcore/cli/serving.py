@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -73,7 +74,7 @@ def serve(
         typer.Option("--store", metavar="URL", help="Where runs are recorded: sqlite:///FILE or postgresql://... Also FLOWCORE_STORE."),
     ] = None,
 ) -> int:
-    """Run what is submitted, and what the schedules say, until Ctrl-C. Runs that are under way then go on with the next `serve`."""
+    """Run what is submitted, and what the schedules say, until Ctrl-C or SIGTERM. Runs that are under way then go on with the next `serve`."""
     if archive_ttl is not None and not archive:
         raise UsageError("--archive-ttl says how long archived runs are kept: give --archive too")
     kept_for = length_of(archive_ttl, "--archive-ttl") if archive_ttl is not None else None
@@ -114,15 +115,25 @@ def serve(
 
 
 async def _serve(service: Service, address: tuple[str, int] | None) -> None:
-    """Work until cancelled, and show metrics beside it. Raises FlowError."""
+    """Work until somebody wants it to end, and show metrics beside it. Raises FlowError."""
     try:
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_when_told, tasks.cancel_scope)
             if address is not None:
                 port = await tasks.start(serve_metrics, service.metrics.text, *address)
                 logging.getLogger("flowcore").info("metrics at http://%s:%s/metrics", address[0], port)
             await service.serve()
     except BaseExceptionGroup as group:
         raise single_error(group) from None
+
+
+async def _end_when_told(work: anyio.CancelScope) -> None:
+    """Look away from what is under way when Ctrl-C is pressed or the system asks; a second time it ends on the spot."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for told in signals:
+            logging.getLogger("flowcore").info("ending (%s); what is under way goes on with the next serve", signal.Signals(told).name)
+            break
+    work.cancel()
 
 
 def _write_log(kind: LogFormat) -> None:

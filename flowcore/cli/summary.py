@@ -12,6 +12,7 @@ from flowcore.status import children_of, progress_of
 from flowcore.tree import one_line, render_tree
 
 _WIDTH = 20
+_LONGEST_VALUE = 1000  # characters of a parameter
 _LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "http", "raw", "git", "plugin")
 _UNSET_ACCOUNT = "unset (will run with the default ServiceAccount)"
 
@@ -94,7 +95,12 @@ def _parameters(label: str, parameters: Sequence[JsonObject]) -> Iterator[Field]
         yield label, ""
     for parameter in parameters:
         if parameter.get("value") is not None:
-            yield f"  {text_of(parameter, 'name')}:", str(parameter["value"])
+            yield f"  {text_of(parameter, 'name')}:", _shortened(str(parameter["value"]))
+
+
+def _shortened(value: str) -> str:
+    """A value that nobody reads whole on a terminal is cut."""
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}... ({len(value):,} characters: -o json has all)"
 
 
 def _artifacts(artifacts: Sequence[JsonObject]) -> Iterator[Field]:

@@ -349,3 +349,11 @@ def test_without_any_backend_there_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(executors, "entry_points", lambda group: [])
     with pytest.raises(MissingBackend, match="there is no backend 'auto'; installed are: none"):
         backends.executor_named("auto")
+
+
+def test_a_value_that_nobody_reads_is_cut() -> None:
+    run = RunRow(name="wf", outputs={"parameters": [{"name": "big", "value": "x" * 300_000}, {"name": "small", "value": "y" * 1000}]})
+    told = described({}, run, [], now=START)
+    assert "x... (300,000 characters: -o json has all)" in told
+    assert "y" * 1000 in told
+    assert len(told) < 3000

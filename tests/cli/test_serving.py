@@ -64,18 +64,19 @@ def test_one_bad_backend_is_one_line() -> None:
 
 
 def test_a_service_of_two_backends(tmp_path: Path) -> None:
-    """The real command: what is marked runs on the backend of that name, all else on the first; Ctrl-C ends it."""
+    """The real command: what is marked runs on the backend of that name, all else on the first; it ends when the system asks."""
     (tmp_path / "workflow.yaml").write_text(WORKFLOW)
     assert flowcore("submit", str(tmp_path / "workflow.yaml")).exit_code == 0
     command = [sys.executable, "-m", "flowcore.cli", "serve", "--backend", "local", "--backend", "big=fake"]
     with subprocess.Popen([*command, "--backend-option", "local:isolation=off"], stderr=subprocess.PIPE, text=True) as service:
         try:
             assert flowcore("wait", "wf").stdout.startswith("wf Succeeded")
-            service.send_signal(signal.SIGINT)
+            service.send_signal(signal.SIGTERM)
             told = service.communicate(timeout=30)[1]
         finally:
             service.kill()
     assert service.returncode == 0
     assert "serving the default store on local, big; Ctrl-C ends it" in told
+    assert "ending (SIGTERM); what is under way goes on with the next serve" in told
     lines = [line.partition(": ") for line in flowcore("logs", "wf").stdout.splitlines()]
     assert [text for _, _, text in lines] == ["said by plain"]
