@@ -16,8 +16,10 @@ from flowcore.errors import ExecutorError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.kubernetes.scripts import AWAIT_INPUTS, AWAIT_INSTALLED, HOLD, RUN
+from flowcore_backends.kubernetes.straight_scripts import GET, PUT
 
 MAIN, HOLDER, LOADER, VOLUME, ROOT = "main", "flowcore", "flowcore-inputs", "flowcore", "/flowcore"
+URLS = "flowcore-urls"  # the volume with signed URLs
 SCRIPT = "script"  # the name of the script among the inputs
 PROGRESS = f"{ROOT}/ctl/progress"
 _NOTE = "/dev/termination-log"
@@ -128,9 +130,10 @@ def main_words(name: str, layout: Layout, inputs: Sequence[PlacedInput], needs: 
 
 
 def holder_container(
-    main: JsonObject, around: JsonObject, layout: Layout, options: KubernetesOptions, *, inline: str, containers: int
+    main: JsonObject, around: JsonObject, layout: Layout, options: KubernetesOptions, *, inline: str, containers: int, tasks: str = ""
 ) -> JsonObject:
-    """The native sidecar; ``inline`` are the inputs (base64 of a gzipped tar), ``containers`` is the number of containers of the pod.
+    """The native sidecar; ``inline`` are the inputs (base64 of a gzipped tar), ``containers`` is the number of containers of the pod, ``tasks``
+    is what it fetches and uploads itself, by URLs of the volume ``URLS``.
 
     ``around`` has what the pod says for all of its containers.
     """
@@ -139,9 +142,15 @@ def holder_container(
     if inline:
         env.append({"name": "FLOWCORE_INPUTS", "value": inline})
     command: list[Json] = ["busybox", "sh", "-c", literal(HOLD), HOLDER, ROOT, _NOTE, str(max(0, limit)), *layout.wrapped]
+    if tasks:
+        given = {"FLOWCORE_TASKS": tasks, "FLOWCORE_GET": GET, "FLOWCORE_PUT": PUT}
+        env += [{"name": name, "value": literal(value)} for name, value in given.items()]
     awaiting: list[Json] = ["busybox", "sh", "-c", AWAIT_INSTALLED, HOLDER, ROOT]
+    helper = _helper(HOLDER, main, around, options)
+    if tasks:
+        helper["volumeMounts"] = [*objects_of(helper, "volumeMounts"), {"name": URLS, "mountPath": f"/{URLS}", "readOnly": True}]
     return {
-        **_helper(HOLDER, main, around, options),
+        **helper,
         "restartPolicy": "Always",
         "command": command,
         "env": env,

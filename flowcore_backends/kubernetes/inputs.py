@@ -76,7 +76,7 @@ async def pack_inputs(
     for number, artifact in enumerate(artifacts):
         if not artifact.path:
             continue
-        if options.exec and options.direct_downloads:
+        if options.direct_downloads:
             fetched = await straight_input(number, artifact, context, options.inline_inputs, unreachable)
             straight += [fetched] if fetched is not None else []
         if straight and straight[-1].number == number:

@@ -28,7 +28,8 @@ class KubernetesOptions:
     - ``instance``: the value of the label that tells this user's pods from those of others; one process watches one value.
     - ``busybox_image``: an image with a static busybox, for the container that puts inputs in place and holds outputs; and ``curl``, see below.
     - ``images``: entrypoint and command of images whose templates give no command, by image name.
-    - ``exec``: whether exec may be used: for outputs above 4 KB and for inputs above ``inline_inputs`` bytes.
+    - ``exec``: whether exec may be used: for outputs above 4 KB and for inputs above ``inline_inputs`` bytes. Without it pods fetch and upload
+      large artifacts by themselves where their stores give signed URLs, which wait for them in a Secret.
     - ``direct_uploads``, ``direct_downloads``: large artifacts go straight between the pod and a store that speaks S3's language, by a signed URL;
       stores with https need ``curl`` in ``busybox_image``.
     - ``inline_inputs``: input artifacts up to this many bytes (packed) travel in the pod's manifest.

@@ -197,6 +197,11 @@ def _parameter(place: Path, path: str) -> str:
         os.close(opened)
 
 
+def said(note: Mapping[str, bytes] | None, name: str) -> str:
+    """The text of a file that a holder handed over; empty without one."""
+    return (note or {}).get(name, b"").decode("utf-8", "replace").strip()
+
+
 def _read(file: Path) -> bytes:
     return file.read_bytes() if file.exists() else b""
 

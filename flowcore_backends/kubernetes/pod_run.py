@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation, Outcome, Progressed, Ready, Started
 from flowcore.errors import ExecutorError, FlowError
-from flowcore.jsontypes import JsonObject, object_of, text_of
+from flowcore.jsontypes import JsonObject, object_of
 from flowcore.nodes import Phase
 from flowcore.ports import Reporter, RunContext
 from flowcore_backends.kubernetes import capture, outputs
@@ -24,6 +24,7 @@ from flowcore_backends.kubernetes.outputs import Collected
 from flowcore_backends.kubernetes.pods import PodParts, pod_manifest
 from flowcore_backends.kubernetes.status import PodView, Verdict, is_transient
 from flowcore_backends.kubernetes.straight import download_straight, upload_straight
+from flowcore_backends.kubernetes.url_secret import UrlSecret, delete_secret, give_urls, stored_outputs
 from flowcore_backends.kubernetes.watch import Followed
 from flowcore_backends.output import LineReporter, Tail
 
@@ -32,6 +33,7 @@ _ON_THE_WAY = ("ContainerCreating", "PodInitializing")  # every pod is, for a mo
 _MOMENT = 1.0  # seconds
 _LEAST_GRACE = 1  # second, for containers that had their time
 _SECONDS_FOR_NOTE, _MORE_SECONDS_FOR_NOTE = 1.0, 2.0  # the holder's end comes with main's, or a second later
+_SECONDS_TO_UPLOAD = 3600.0
 _SECONDS_FOR_PHASE = 5.0
 _SECONDS_FOR_DOOM = 60.0  # a pod that the kubelet has given up is told to be Failed when all of it has ended
 _SECONDS_FOR_LOGS = 5.0
@@ -58,6 +60,8 @@ class PodRun:
         self._logs: dict[str, asyncio.Task[None]] = {}
         self._result: Tail | None = None
         self._stored: dict[str, JsonObject] = {}  # artifacts that the pod itself has stored
+        self._urls = UrlSecret()
+        self._missing = ""  # inputs that the pod could not fetch
         self._view = PodView({}, self._layout.mains, self._layout.native)
 
     @property
@@ -74,6 +78,8 @@ class PodRun:
                 return Outcome(phase=Phase.FAILED)  # the engine knows why it was stopped
             outcome = await self._judge(await self._wait(packed))
             self._objects.ended(self._invocation, outcome.phase, self._view.host, self._view.pod)
+            if self._urls.tasks:
+                await delete_secret(self._cluster.api, self._namespace, self._invocation)
             return outcome
         finally:
             self._watch.forget(name)
@@ -85,12 +91,18 @@ class PodRun:
     async def _create(self, packed: PackedInputs) -> bool:
         """Make the pod, or adopt the one that this node has already; false if the work was stopped before."""
         await self._objects.ensure()
+        api, owner = self._cluster.api, self._objects.owner
+        self._urls = urls = await give_urls(
+            api, self._namespace, self._invocation, self._context, self._layout, packed.straight, owner, self._options
+        )
         parts = PodParts(
-            owner=self._objects.owner,
+            owner=owner,
             claims=self._objects.claims,
             inputs=packed.placed,
             inline=packed.inline,
-            upload=packed.awaited,
+            upload=packed.awaited and self._options.exec,
+            tasks=urls.tasks,
+            secret=urls.name,
             avoid_hosts=self._objects.avoided(self._invocation),
         )
         manifest = pod_manifest(self._invocation, self._context.spec, self._options, parts, self._layout)
@@ -221,6 +233,8 @@ class PodRun:
         verdict = await self._verdict()
         await self._end_logs(found)
         view = self._view
+        if self._missing:
+            verdict = Verdict(Phase.ERROR, self._missing)
         if verdict.phase is Phase.SUCCEEDED and found.problem:
             verdict = Verdict(Phase.ERROR, found.problem)
         return Outcome(
@@ -266,12 +280,7 @@ class PodRun:
             return True
         if not view.main_ended or not view.terminating:
             return False
-        ends = [end for name in self._layout.mains if (end := view.end_of(name)) is not None]
-        last = max((end.finished_at for end in ends if end.finished_at is not None), default=None)
-        deleted = deleted_at(view.metadata)
-        if deleted is None or last is None:
-            return False
-        return last > deleted or (last == deleted and any(end.code != 0 for end in ends))  # the same second: who failed was ended
+        return view.ended_after_deletion
 
     async def _await(self, condition: object, seconds: float) -> None:
         """Wait until the pod fulfils ``condition`` or is gone, within bounds."""
@@ -295,13 +304,19 @@ class PodRun:
 
     async def _handed_over(self) -> Collected:
         api, name = self._cluster.api, self._invocation.pod_name
-        if self._layout.hands_over:
-            await self._await(lambda view: view.note() is not None or not view.holder_runs, _SECONDS_FOR_NOTE)
+        if self._layout.hands_over or self._urls.tasks:
+            seconds = _SECONDS_TO_UPLOAD if self._urls.tasks else _SECONDS_FOR_NOTE
+            await self._await(lambda view: view.note() is not None or not view.holder_runs, seconds)
         note = self._view.note()
+        self._missing = outputs.said(note, "missing")
+        if note is not None and "lost" in note:
+            raise ExecutorError(f"outputs lost: above 4 KB, and not all of them could be uploaded: {outputs.said(note, 'lost')}")
         if not self._layout.hands_over:
             return Collected(progress=outputs.progress_of((note or {}).get("progress", b"")))
         if note is not None:
             outputs.keep(note, self._folder)
+            if numbers := outputs.said(note, "stored"):
+                self._stored = await stored_outputs(self._invocation, self._context, self._layout, numbers)
         elif not self._view.holder_runs:
             raise ExecutorError("outputs lost: the container that held them is gone")
         else:
@@ -376,12 +391,3 @@ class PodRun:
             found.result = self._result.text
         for container in self._logs if self._scratch.made is not None else ():
             await outputs.collect_log(self._folder / f"log-{container}", container, self._invocation, self._context, found)
-
-
-def deleted_at(metadata: JsonObject) -> datetime | None:
-    """When somebody deleted an object: its deletion timestamp is when the grace is over."""
-    given, grace = text_of(metadata, "deletionTimestamp"), metadata.get("deletionGracePeriodSeconds")
-    try:
-        return datetime.fromisoformat(given) - timedelta(seconds=grace if isinstance(grace, int) else 0)
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.language.go_format import duration_text
 from flowcore.language.quantities import parse_duration
 from flowcore_backends.kubernetes import capture
-from flowcore_backends.kubernetes.capture import MAIN, ROOT, VOLUME, Layout, PlacedInput
+from flowcore_backends.kubernetes.capture import MAIN, ROOT, URLS, VOLUME, Layout, PlacedInput
 from flowcore_backends.kubernetes.ended_pods import delete_delay
 from flowcore_backends.kubernetes.labels import DEFAULT_CONTAINER, GC_STRATEGY, pod_annotations, pod_labels
 from flowcore_backends.kubernetes.options import KubernetesOptions
@@ -31,7 +31,7 @@ class PodParts:
     """What a pod is made of besides its invocation: ``claims`` are the run's claims by volume name, ``owner`` is an owner reference.
 
     ``inputs`` are the input artifacts that are there, ``inline`` are the small ones (base64 of a gzipped tar); ``upload`` says that others are brought
-    by exec. ``avoid_hosts`` are the nodes on which earlier attempts failed.
+    by exec; ``tasks`` are what the pod fetches and uploads itself, by URLs in the Secret ``secret``. ``avoid_hosts`` are the nodes on which earlier attempts failed.
     """
 
     owner: JsonObject | None = None
@@ -39,6 +39,8 @@ class PodParts:
     inputs: Sequence[PlacedInput] = ()
     inline: str = ""
     upload: bool = False
+    tasks: str = ""
+    secret: str = ""
     avoid_hosts: Sequence[str] = ()
 
 
@@ -209,7 +211,8 @@ class _Builder:
             return []
         main = next((one for one in mains if text_of(one, "name") == MAIN), mains[0])
         around, inline = self._surroundings(), self.parts.inline
-        helpers = [capture.holder_container(main, around, self.layout, self.options, inline=inline, containers=containers)]
+        tasks = self.parts.tasks
+        helpers = [capture.holder_container(main, around, self.layout, self.options, inline=inline, containers=containers, tasks=tasks)]
         return [*helpers, capture.loader_container(main, around, self.options)] if self.parts.upload else helpers
 
     # --- volumes --------------------------------------------------------------------------------------------------------------------
@@ -231,7 +234,8 @@ class _Builder:
                     if name not in known:
                         raise ExecutorError(f"volume '{name}' not found in workflow spec")
                     volumes[name] = known[name]
-        return [*volumes.values(), ours] if self.layout.holder else [*volumes.values()]
+        made = [*volumes.values(), ours] if self.layout.holder else [*volumes.values()]
+        return [*made, {"name": URLS, "secret": {"secretName": self.parts.secret}}] if self.parts.tasks else made
 
 
 def avoiding(affinity: JsonObject, hosts: Sequence[str]) -> JsonObject:

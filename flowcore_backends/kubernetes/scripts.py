@@ -3,6 +3,7 @@
 ``HOLD`` is the native sidecar: it installs busybox, the wrapper and the inputs, waits until the wrapped containers have ended, and hands over
 what they left: in its termination message if that fits, else by exec before somebody makes ``ctl/release``. ``RUN`` wraps a command: it passes
 signals on, copies stdout, and packs outputs. They meet in one volume: ``bin``, ``in``, ``out`` (what is handed over) and ``ctl`` (pipes and marks).
+Where exec may not be used, the holder fetches inputs and uploads outputs itself (``FLOWCORE_TASKS``), by URLs that lie in a Secret of the pod.
 That a wrapper has ended, in whichever way, shows as the end of its pipe ``ctl/alive-NAME``, which only the wrapper holds open. They may be of
 different users: what is packed can be read by all.
 """
@@ -12,6 +13,21 @@ from __future__ import annotations
 HOLD = r"""
 R=$1; note=$2; limit=$3; shift 3
 umask 0
+tasks() {
+  printf '%s\n' "$FLOWCORE_TASKS" | while read -r kind n form size mode; do
+    [ "$kind" = "$1" ] || continue
+    script=$FLOWCORE_GET
+    [ "$kind" = get ] || script=$FLOWCORE_PUT
+    busybox sh -c "$script" task "$R" "$n" "$form" "$size" "$mode" < "/flowcore-urls/$kind-$n" > /dev/null 2> "$R/ctl/task.error"
+    case $kind$? in
+      get0) ;;
+      get*) { echo "input artifact $n could not be fetched"; cat "$R/ctl/task.error"; } > "$R/out/missing" ;;
+      put0) echo "$n" >> "$R/out/stored" ;;
+      *) cat "$R/ctl/task.error" >> "$R/ctl/lost" ;;
+    esac
+  done
+}
+message() { tar -cf - out | gzip -9 | base64 | tr -d '\n' > ctl/message; }
 over=
 trap 'over=1' TERM INT HUP
 if [ ! -e "$R/ctl/installed" ]; then
@@ -22,6 +38,7 @@ if [ ! -e "$R/ctl/installed" ]; then
     printf %s "$FLOWCORE_INPUTS" | base64 -d | gzip -dc | tar -xf - -C "$R/in" || exit 1
     chmod -R a+rX "$R/in"
   fi
+  tasks get
   for name; do mkfifo "$R/ctl/alive-$name" || exit 1; done
   chmod 1777 "$R/ctl" "$R/out"
   chmod 755 "$R/bin/busybox" "$R/bin/run.sh"
@@ -42,12 +59,23 @@ for reader in $readers; do
 done
 : > "$R/ctl/over"
 cd "$R" || exit 1
+if [ -n "$FLOWCORE_TASKS" ]; then
+  message
+  [ "$(wc -c < ctl/message)" -le "$limit" ] || tasks put
+fi
 if [ "$(du -sk out | cut -f 1)" -le 512 ]; then
-  tar -cf - out | gzip -9 | base64 | tr -d '\n' > ctl/message
+  message
   if [ "$(wc -c < ctl/message)" -le "$limit" ]; then
     cat ctl/message > "$note"
     exit 0
   fi
+fi
+if [ -n "$FLOWCORE_TASKS" ]; then
+  rm -rf out/*
+  head -c 500 ctl/lost > out/lost 2> /dev/null
+  message
+  cat ctl/message > "$note"
+  exit 0
 fi
 : > ctl/held
 until [ -e ctl/release ]; do sleep 0.2; done
@@ -78,6 +106,7 @@ end() {
   "$B" mv "$R/ctl/.$N.rc" "$R/ctl/$N.rc"
   exit "$1"
 }
+if [ -e "$R/out/missing" ]; then "$B" cat "$R/out/missing" >&2; end 64; fi
 for need in $needs; do
   until [ -e "$R/ctl/$need.rc" ]; do
     [ -z "$asked" ] || end 143

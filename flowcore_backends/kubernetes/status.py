@@ -15,7 +15,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flowcore.engine.messages import MemberOutcome
 from flowcore.jsontypes import JsonObject, object_of, objects_of, text_of
@@ -142,6 +142,17 @@ class PodView:
         if self._main_ended is None:
             self._main_ended = bool(self.mains) and all(self.end_of(name) is not None for name in self.mains)
         return self._main_ended
+
+    @property
+    def ended_after_deletion(self) -> bool:
+        """Whether the main containers ended because somebody deleted the pod: of those that ended in the same second, who failed did."""
+        ends = [end for name in self.mains if (end := self.end_of(name)) is not None]
+        last = max((end.finished_at for end in ends if end.finished_at is not None), default=None)
+        gone, grace = _time(text_of(self.metadata, "deletionTimestamp")), self.metadata.get("deletionGracePeriodSeconds")
+        if gone is None or last is None:
+            return False
+        deleted = gone - timedelta(seconds=grace if isinstance(grace, int) else 0)  # the timestamp is when the grace is over
+        return last > deleted or (last == deleted and any(end.code != 0 for end in ends))
 
     @property
     def regular_ended(self) -> bool:

@@ -44,7 +44,7 @@ class StraightInput:
 async def straight_input(
     number: int, artifact: staging.Declared, context: RunContext, larger_than: int, unreachable: set[str]
 ) -> StraightInput | None:
-    """How the pod fetches an input that is larger than so many bytes; None for one that goes through this process."""
+    """How the pod fetches an input that is larger than so many bytes; None for one that goes through this process, or in the manifest."""
     try:
         if _unpacking(artifact.settings) is None:
             return None
@@ -63,18 +63,48 @@ async def download_straight(
     """Have the loader of a pod fetch inputs; those that it could not fetch."""
     left: list[StraightInput] = []
     for each in inputs:
-        mode = each.artifact.settings.get("mode")
-        changed = f"{'-R ' if each.artifact.settings.get('recurseMode') else ''}{mode & 0o777:o}" if isinstance(mode, int) else ""
-        words = [str(each.number), _unpacking(each.artifact.settings) or "none", str(each.size), changed]
         try:
             if not _is_usable(each.url, unreachable):
                 raise ExecutorError(f"{_host_of(each.url)} could not be reached from pods before")
-            end = await execute(api, namespace, pod, LOADER, _script(GET, LOADER, words), stdin=_once(f"{each.url}\n".encode()))
+            end = await execute(
+                api, namespace, pod, LOADER, _script(GET, LOADER, fetching_words(each)), stdin=_once(f"{each.url}\n".encode())
+            )
             _judged(end, each.url, "read from", unreachable)
         except (FlowError, OSError) as error:
             _log.info("pod %s: artifact %s goes through this process: %s", pod, each.artifact.name, error)
             left.append(each)
     return left
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOutput:
+    """An output that a pod may upload: its number among the layout's, how it is packed, and where it then is."""
+
+    name: str
+    number: int
+    form: str
+    location: JsonObject
+    url: str = field(repr=False)
+
+
+async def signed_outputs(invocation: Invocation, context: RunContext, layout: Layout, seconds: int) -> list[SignedOutput]:
+    """Those outputs that can go straight into their stores; why others cannot is logged."""
+    found: list[SignedOutput] = []
+    parameters = set(staging.output_parameter_files(invocation).values())
+    paths = [artifact.path for artifact in staging.output_artifacts(invocation)]
+    for artifact in staging.output_artifacts(invocation):
+        if artifact.path not in layout.outputs or artifact.path in parameters or paths.count(artifact.path) > 1:
+            continue
+        try:
+            form = _packing(artifact.settings)
+            signed = await locations.signed_put(artifact.settings, context, staging.default_key(invocation, artifact), seconds)
+        except (FlowError, OSError) as error:
+            _log.info("pod %s: artifact %s goes through this process: %s", invocation.pod_name, artifact.name, error)
+            continue
+        if form is not None and signed is not None:
+            kept = {field: artifact.settings[field] for field in ("archive",) if field in artifact.settings}
+            found.append(SignedOutput(artifact.name, layout.outputs.index(artifact.path), form, {**signed[1], **kept}, signed[0]))
+    return found
 
 
 async def upload_straight(
@@ -85,33 +115,38 @@ async def upload_straight(
     ``unreachable`` holds the stores that pods have not reached before; they are not tried again.
     """
     stored: dict[str, JsonObject] = {}
-    parameters = set(staging.output_parameter_files(invocation).values())
-    paths = [artifact.path for artifact in staging.output_artifacts(invocation)]
-    for artifact in staging.output_artifacts(invocation):
-        if artifact.path not in layout.outputs or artifact.path in parameters or paths.count(artifact.path) > 1:
+    for output in await signed_outputs(invocation, context, layout, _SECONDS_VALID):
+        if not _is_usable(output.url, unreachable):
             continue
         try:
-            form = _packing(artifact.settings)
-            signed = await locations.signed_put(artifact.settings, context, staging.default_key(invocation, artifact), _SECONDS_VALID)
-            if form is None or signed is None or not _is_usable(signed[0], unreachable):
-                continue
-            if await _put(api, namespace, pod, layout.outputs.index(artifact.path), form, signed[0], unreachable):
-                kept = {field: artifact.settings[field] for field in ("archive",) if field in artifact.settings}
-                stored[artifact.name] = {**signed[1], **kept}
+            if await _put(api, namespace, pod, output, unreachable):
+                stored[output.name] = output.location
         except (FlowError, OSError) as error:
-            _log.info("pod %s: artifact %s goes through this process: %s", pod, artifact.name, error)
+            _log.info("pod %s: artifact %s goes through this process: %s", pod, output.name, error)
     return stored
 
 
-async def _put(api: Api, namespace: str, pod: str, number: int, form: str, url: str, unreachable: set[str]) -> bool:
-    parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    told = "\n".join([url, parts.hostname or "", str(parts.port or 80), parts.netloc, target, ""])
-    end = await execute(api, namespace, pod, HOLDER, _script(PUT, HOLDER, [str(number), form]), stdin=_once(told.encode()))
+async def _put(api: Api, namespace: str, pod: str, output: SignedOutput, unreachable: set[str]) -> bool:
+    words = _script(PUT, HOLDER, [str(output.number), output.form])
+    end = await execute(api, namespace, pod, HOLDER, words, stdin=_once(told_to_put(output.url).encode()))
     if end.code in (NOT_THERE, NOT_A_FILE):
         return False
-    _judged(end, url, "written to", unreachable)
+    _judged(end, output.url, "written to", unreachable)
     return True
+
+
+def told_to_put(url: str) -> str:
+    """What the script reads that uploads."""
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return "\n".join([url, parts.hostname or "", str(parts.port or 80), parts.netloc, target, ""])
+
+
+def fetching_words(given: StraightInput) -> list[str]:
+    """The arguments of the script that fetches."""
+    mode = given.artifact.settings.get("mode")
+    changed = f"{'-R ' if given.artifact.settings.get('recurseMode') else ''}{mode & 0o777:o}" if isinstance(mode, int) else ""
+    return [str(given.number), _unpacking(given.artifact.settings) or "none", str(given.size), changed]
 
 
 def _packing(settings: JsonObject) -> str | None:
@@ -160,4 +195,13 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-__all__ = ["StraightInput", "download_straight", "straight_input", "upload_straight"]
+__all__ = [
+    "SignedOutput",
+    "StraightInput",
+    "download_straight",
+    "fetching_words",
+    "signed_outputs",
+    "straight_input",
+    "told_to_put",
+    "upload_straight",
+]

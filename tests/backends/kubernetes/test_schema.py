@@ -88,9 +88,10 @@ PARTS = PodParts(
     avoid_hosts=["n1"],
 )
 UPLOADED = PodParts(owner=OWNER, claims={"work": "wf-work"}, inputs=PARTS.inputs, upload=True)
+ALONE = PodParts(owner=OWNER, claims={"work": "wf-work"}, inputs=PARTS.inputs, tasks="get 0 none 5 -R 755\nput 0 6", secret="wf-work-urls")
 
 
-@pytest.mark.parametrize("parts", [PARTS, UPLOADED], ids=["inline", "uploaded"])
+@pytest.mark.parametrize("parts", [PARTS, UPLOADED, ALONE], ids=["inline", "uploaded", "on its own"])
 @pytest.mark.parametrize("body", [FULL, GROUP, SCRIPT, {"container": {"image": "plain"}}], ids=["full", "set", "script", "plain"])
 @pytest.mark.parametrize("spec", [{}, SPEC], ids=["bare", "with all fields"])
 def test_pods_have_nothing_that_the_api_does_not_know(body: JsonObject, spec: JsonObject, parts: PodParts) -> None:

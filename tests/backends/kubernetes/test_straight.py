@@ -323,3 +323,68 @@ async def test_stores_with_https_need_curl_which_checks_their_certificates(
             assert (ended.phase, ended.message) == (Phase.SUCCEEDED, "")
             assert set(through_here) == (set() if client == "curl" and trusted else {"load", "save"})
             assert (await loaded(they.it, ended.artifacts["out"], tmp_path / f"back-{trusted}")).read_bytes() == big
+
+
+# --- without exec -----------------------------------------------------------------------------------------------------------------------
+
+
+def copying(server: str, key: str, folder: Path, **input_place: Any) -> JsonObject:
+    """A pod that copies a large input to a large output."""
+    outputs: list[Any] = [
+        {"name": "plain", "path": f"{folder}/copy", "archive": {"none": {}}, "s3": place(server, f"{key}-plain")},
+        {"name": "packed", "path": f"{folder}/again", "s3": place(server, f"{key}-packed")},
+        {"name": "none", "path": f"{folder}/none", "s3": place(server, f"{key}-none")},
+    ]
+    given: JsonObject = {"name": "in", "path": "/in/0", "s3": place(server, key), **input_place}
+    script: JsonObject = {"image": "i", "command": ["sh"], "source": f"cat /in/0 > {folder}/copy; cat /in/0 > {folder}/again; echo said"}
+    return {"script": script, "inputs": {"artifacts": [given]}, "outputs": {"artifacts": outputs}}
+
+
+@pytest.mark.usefixtures("client")
+async def test_where_exec_may_not_be_used_the_pod_has_its_urls_in_a_secret(server: str, tmp_path: Path) -> None:
+    """It fetches and uploads by itself; nobody execs, no URL stands in a manifest, and the Secret goes with the work."""
+    big = os.urandom(90_000)
+    async with inputs(server, tmp_path, exec=False) as they:
+        await they.keep("alone", big)
+        secrets: list[JsonObject] = []
+        they.it.kube.store.on_change.append(lambda event: secrets.append(event.object) if event.resource == "secrets" else None)
+        ended = await they.it.run(invocation("work", copying(server, "alone", tmp_path), capture_result=True))
+        assert (ended.phase, ended.message, ended.result, set(ended.artifacts)) == (Phase.SUCCEEDED, "", "said", {"plain", "packed"})
+        for name in ended.artifacts:
+            assert (await loaded(they.it, ended.artifacts[name], tmp_path / f"back-{name}")).read_bytes() == big
+        assert not any("exec" in request for request in they.it.kube.requests)
+        assert "Signature" not in json.dumps(they.it.kube.objects("pods"))
+        assert "Signature" in json.dumps(secrets[0])
+        assert they.it.kube.objects("secrets") == []
+        (owner,) = they.it.kube.objects("configmaps")
+        assert secrets[0]["metadata"]["ownerReferences"][0]["uid"] == owner["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("what", ["input", "output"])
+async def test_what_a_pod_on_its_own_cannot_reach_is_told(server: str, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "signed_get" if what == "input" else "signed_put"
+    original = getattr(locations, name)
+
+    async def elsewhere(*given: Any) -> Any:
+        url, more = await original(*given)
+        return url.replace("/bucket/", "/nobodys/"), more
+
+    monkeypatch.setattr(locations, name, elsewhere)
+    async with inputs(server, tmp_path, exec=False) as they:
+        await they.keep("apart", os.urandom(90_000))
+        ended = await they.it.run(invocation("work", copying(server, "apart", tmp_path)))
+        assert ended.phase is Phase.ERROR
+        told = {
+            "input": "input artifact 0 could not be fetched",
+            "output": "outputs lost: above 4 KB, and not all of them could be uploaded",
+        }
+        assert ended.message.startswith(told[what])
+        assert "404" in ended.message
+
+
+async def test_without_the_right_to_make_secrets_that_is_told(server: str, tmp_path: Path) -> None:
+    async with inputs(server, tmp_path, exec=False) as they:
+        await they.keep("refused", os.urandom(90_000))
+        they.it.kube.forbidden.add("create secrets")
+        with pytest.raises(ExecutorError, match=r'cannot create resource "secrets" .* need the right to create, update and delete secrets'):
+            await they.it.run(invocation("work", copying(server, "refused", tmp_path)))
