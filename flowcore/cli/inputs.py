@@ -148,7 +148,7 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 def _parameters_in(name: str) -> dict[str, str]:
     """A mapping of names to values, YAML or JSON; what is no text is written as JSON."""
     label = "standard input" if name == _STDIN else name
-    text = _standard_input() if name == _STDIN else _file_text(Path(name))
+    text = _standard_input() if name == _STDIN else text_of_file(Path(name))
     documents = yaml.read(text, file=label)
     values = documents[0].json if len(documents) == 1 else None
     if not isinstance(values, dict):
@@ -175,10 +175,6 @@ def sources_of(names: Iterable[str]) -> list[Path | str]:
 
 def text_of_file(path: Path) -> str:
     """The text of a file, within bounds. Raises InvalidWorkflow."""
-    return _file_text(path)
-
-
-def _file_text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             return _decoded(stream.read(yaml.Limits().json_size + 1), str(path))
@@ -200,7 +196,7 @@ def _decoded(data: bytes, file: str) -> str:
 def saved_workflow(name: str) -> dict[str, Json]:
     """A Workflow object with its status from a file, which may be far larger than what people write. Raises InvalidWorkflow."""
     label = "standard input" if name == _STDIN else name
-    text = _standard_input() if name == _STDIN else _file_text(Path(name))
+    text = _standard_input() if name == _STDIN else text_of_file(Path(name))
     try:
         document = json.loads(text) if text.lstrip().startswith("{") else None
     except (ValueError, RecursionError):

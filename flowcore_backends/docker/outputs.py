@@ -13,8 +13,8 @@ from flowcore.engine.messages import Invocation
 from flowcore.errors import ArtifactError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.ports import RunContext
+from flowcore_backends.container_paths import absolute
 from flowcore_backends.docker.api import Api
-from flowcore_backends.docker.pod import absolute
 from flowcore_backends.docker.tarballs import only_file, repack
 from flowcore_backends.pod_judgement import Collected
 

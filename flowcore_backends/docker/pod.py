@@ -7,7 +7,6 @@ the script as the last argument, inputs and outputs of ``main``. ``settings.py``
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -18,6 +17,7 @@ from flowcore.errors import ExecutorError
 from flowcore.jsontypes import JsonObject, object_of
 from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.ports import RunContext
+from flowcore_backends.container_paths import absolute, within
 from flowcore_backends.docker.labels import container_labels, pod_object_name
 from flowcore_backends.docker.options import DockerOptions
 from flowcore_backends.docker.volumes import MountPlan, VolumePlan, Volumes
@@ -240,15 +240,3 @@ def termination_path(container: str) -> str:
 def pod_security(invocation: Invocation, context: RunContext) -> JsonObject:
     """The pod's own security context: the template's, else the workflow's."""
     return invocation.template.security_context or object_of(context.spec, "securityContext")
-
-
-def absolute(path: str, working_dir: str) -> str:
-    """``path`` from the root; raises ExecutorError for one that leads upwards."""
-    if ".." in path.split("/") or "\0" in path:
-        raise ExecutorError(f"the path {path!r} leads upwards; name it without '..'")
-    return posixpath.normpath("/" + posixpath.join("/", working_dir, path).lstrip("/"))
-
-
-def within(path: str, folder: str) -> bool:
-    """Whether ``path`` is ``folder`` or lies below it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from flowcore.errors import ExecutorError
+from flowcore_backends.container_paths import within
 
 Kind: TypeAlias = Literal["folder", "file", "link"]
 Step: TypeAlias = "list[str]"
@@ -164,7 +165,7 @@ class Layout:
             raise ExecutorError(
                 f"{path} lies in a folder of the kernel, where the local backend cannot give a node files of its own; declare another path"
             )
-        return clean if _within(clean, _TMP) else self._machine.resolve(clean)
+        return clean if within(clean, _TMP) else self._machine.resolve(clean)
 
     def _covers(self) -> set[str]:
         """The machine's folders in which something has to be created that is not there."""
@@ -242,10 +243,6 @@ class Layout:
             and not any(parent in self._declared for parent in _parents(path))
         ):
             self._create(path)
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
 
 
 def _parents(path: str) -> list[str]:

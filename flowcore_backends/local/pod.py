@@ -22,6 +22,7 @@ from flowcore.jsontypes import text_of
 from flowcore.language.quantities import whole_quantity
 from flowcore.models.containers import Container, ContainerNode, UserContainer
 from flowcore.ports import RunContext
+from flowcore_backends.container_paths import absolute, within
 from flowcore_backends.environment import expand, given_environment
 from flowcore_backends.local.folder_names import folder_name
 from flowcore_backends.local.layout import TERMINATION_LOG, Mount
@@ -113,18 +114,15 @@ class _Planner:
                 continue
             place = self.folder / "inputs" / str(number) / (Path(artifact.path).name or artifact.name)
             inputs.append((artifact, place))
-            path = self._absolute(artifact.path)
-            around = max((mount for mount in mounts if _within(path, mount.path)), key=lambda mount: len(mount.path), default=None)
+            path = absolute(artifact.path, self.working_dir)
+            around = max(
+                (mount for mount in mounts if within(path, posixpath.normpath(mount.path))), key=lambda mount: len(mount.path), default=None
+            )
             if around is None:
                 own.append(Mount(str(place), path))  # whether it is a file or a folder shows when it is loaded
             else:
                 in_volumes.append((place, around.source, posixpath.relpath(path, posixpath.normpath(around.path))))
         return inputs, own, in_volumes
-
-    def _absolute(self, path: str) -> str:
-        if ".." in path.split("/") or "\0" in path:
-            raise ExecutorError(f"the path {path!r} leads upwards; name it without '..'")
-        return posixpath.normpath(posixpath.join(self.working_dir, path))
 
     def _working_dir(self, container: Container, environment: Mapping[str, str]) -> str:
         given = expand(container.working_dir, environment) or str(self.options.working_dir or "")
@@ -141,7 +139,7 @@ class _Planner:
         if self.template.container_set is None or result_container:
             plan.mounts = [*plan.mounts, *artifacts]
             source = "\n".join([*container.command, *container.args, text_of(container.to_json(), "source")])
-            plan.outputs = [staging.begun_by(source, self._absolute(path)) for path in self._output_paths()]
+            plan.outputs = [staging.begun_by(source, absolute(path, self.working_dir)) for path in self._output_paths()]
         if isinstance(container, ContainerNode):
             plan.dependencies = list(container.dependencies)
         if result_container:
@@ -241,8 +239,3 @@ def _memory_limit(container: Container) -> int | None:
     limits = (container.resources or {}).get("limits")
     amount = limits.get("memory") if isinstance(limits, dict) else None
     return None if amount is None else whole_quantity(str(amount))
-
-
-def _within(path: str, folder: str) -> bool:
-    folder = posixpath.normpath(folder)
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowcore.errors import ExecutorError
+from flowcore_backends.container_paths import within
 from flowcore_backends.local.layout import Mount
 from flowcore_backends.local.options import LocalOptions
 from flowcore_backends.local.pod import OURS, ContainerPlan, PodPlan
@@ -20,7 +21,7 @@ def check(pod: PodPlan, options: LocalOptions) -> None:
     """Raise ExecutorError, naming the paths, for a template that needs paths of its own."""
     if options.allow_shared_paths:
         return
-    declared = {path for plan in pod.containers for path in _declared(plan) if not _within(path, plan.working_dir)}
+    declared = {path for plan in pod.containers for path in _declared(plan) if not within(path, plan.working_dir)}
     if declared:
         raise ExecutorError(
             f"this machine gives the local backend no private view of the file system, and the template declares paths that all nodes would share: "
@@ -31,10 +32,6 @@ def check(pod: PodPlan, options: LocalOptions) -> None:
 
 def _declared(plan: ContainerPlan) -> list[str]:
     return [*(mount.path for mount in plan.mounts if mount.path not in OURS), *plan.outputs]
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 @contextmanager

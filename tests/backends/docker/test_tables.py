@@ -23,6 +23,7 @@ from flowcore.errors import ArtifactError, ExecutorError
 from flowcore.jsontypes import JsonObject
 from flowcore.models.containers import Container
 from flowcore.nodes import Phase
+from flowcore_backends.container_paths import absolute
 from flowcore_backends.docker import labels, pause, probe_program, tarballs
 from flowcore_backends.docker.credentials import configured_credentials, credentials_in, header_of, registry_of, secret_credentials
 from flowcore_backends.docker.endpoint import Endpoint, find_endpoint
@@ -30,7 +31,7 @@ from flowcore_backends.docker.executor import reaches_containers
 from flowcore_backends.docker.frames import Frames
 from flowcore_backends.docker.images import PullProgress, policy_of, pull_parameters
 from flowcore_backends.docker.options import DockerOptions
-from flowcore_backends.docker.pod import PodPlan, absolute, plan_pod
+from flowcore_backends.docker.pod import PodPlan, plan_pod
 from flowcore_backends.docker.security import Machine, resources_of, security_of, user_of
 from flowcore_backends.docker.settings import PodSettings, container_body, holder_body, names_of, network_of
 from flowcore_backends.docker.states import address_of, ended_of, when
