@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from flowcore.errors import Problem
 
-_FLOW = re.compile(r"^(\s*(?:-\s+)*)(mutex|semaphore|schedule):(\s+)(.*?)(\s+#.*)?$")
+_FLOW = re.compile(r"^(\s*(?:-\s+)*)(mutex|semaphore|schedule):(\s+|$)(.*?)(\s+#.*)?$")
 _NEW = {"mutex": "mutexes", "semaphore": "semaphores", "schedule": "schedules"}
 _QUOTED_TAG = re.compile(r"with single quotes|write '(?P<tag>.+?)' with")
 
@@ -42,8 +42,10 @@ def _renamed(lines: list[str], problem: Problem) -> bool:
     if problem.rule not in ("unknown-field", "old-name"):
         return False
     number = _line_of_key(lines, problem)
-    match = _FLOW.match(lines[number].rstrip("\r\n")) if number is not None else None
-    if match is None or number is None or problem.path.rpartition(".")[2] != match[2]:
+    if number is None:
+        return _renamed_within(lines, (problem.line or 1) - 1, problem.path.rpartition(".")[2])
+    match = _FLOW.match(lines[number].rstrip("\r\n"))
+    if match is None or problem.path.rpartition(".")[2] != match[2]:
         return False
     lead, key, gap, value, comment = match[1], match[2], match[3], match[4], match[5] or ""
     if value.startswith("#"):
@@ -55,6 +57,38 @@ def _renamed(lines: list[str], problem: Problem) -> bool:
         lines[number] = f"{lead}{_NEW[key]}:{gap}[{value}]{comment}{end}"
         return True
     return _as_element(lines, number, f"{lead}{_NEW[key]}:{comment}{end}", len(lead.replace("-", " ")))
+
+
+def _renamed_within(lines: list[str], number: int, key: str) -> bool:
+    """The same where the key stands within braces, once on its line and with its value."""
+    line = lines[number]
+    found = list(re.finditer(rf"(?<=[{{,\s]){re.escape(key)}:\s+(?=\S)", line)) if key in _NEW else []
+    if len(found) != 1:
+        return False
+    start = found[0].end()
+    end = _end_in_flow(line, start)
+    if end is None:
+        return False
+    lines[number] = f"{line[: found[0].start()]}{_NEW[key]}: [{line[start:end]}]{line[end:]}"
+    return True
+
+
+def _end_in_flow(line: str, start: int) -> int | None:
+    """Where a value within braces ends, or None if that is on another line."""
+    depth, quote = 0, ""
+    for place in range(start, len(line)):
+        sign = line[place]
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "{[":
+            depth += 1
+        elif sign in "}]," and depth == 0:
+            return place
+        elif sign in "}]":
+            depth -= 1
+    return None
 
 
 def _line_of_key(lines: list[str], problem: Problem) -> int | None:

@@ -219,6 +219,24 @@ def test_old_names_of_fields() -> None:
     assert converted(text) == text.replace("schedule: '* * * * *'", "schedules: ['* * * * *']")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n      mutex:\n        name: m  # why\n", "\n      mutexes:\n        - name: m  # why\n"),
+        ("\n      mutex: {name: m}\n", "\n      mutexes: [{name: m}]\n"),
+        (" {mutex: {name: 'a}, b'}}\n", " {mutexes: [{name: 'a}, b'}]}\n"),
+        (
+            " {semaphore: {configMapKeyRef: {name: c, key: k}}, mutex: {name: m}}\n",
+            " {semaphores: [{configMapKeyRef: {name: c, key: k}}], mutexes: [{name: m}]}\n",
+        ),
+    ],
+)
+def test_old_locks_become_lists_however_they_are_laid_out(old: str, new: str) -> None:
+    before = HEAD + "spec:\n  entrypoint: m\n  templates:\n  - name: m\n    synchronization:"
+    after = "    suspend: {}\n"
+    assert converted(f"{before}{old}{after}") == f"{before}{new}{after}"
+
+
 def test_converting_files(tmp_path: Path) -> None:
     file = tmp_path / "angled.yaml"
     file.write_text(ANGLED)
