@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from flowcore.errors import ExpressionError
 from flowcore.language.go_layouts import MONTHS, WEEKDAYS, Chunk, is_fraction, is_offset, layout_chunks
+from flowcore.language.quantities import quoted
 
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 ANSIC = "Mon Jan _2 15:04:05 2006"
@@ -87,7 +88,7 @@ def parse_time(text: str, layout: str) -> ParsedTime:
             raise _mismatch(text, layout, rest=rest, element=chunk.text)
         rest = taken
     if rest:
-        raise _mismatch(text, layout, message=f": extra text: {_quote(rest)}")
+        raise _mismatch(text, layout, message=f": extra text: {quoted(rest)}")
     return _settle(found, text, layout)
 
 
@@ -379,11 +380,7 @@ def _days_before(year: int, month: int, day: int) -> int:
     return date(4, month, day).toordinal() - date(4, 1, 1).toordinal() - 366
 
 
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def _mismatch(text: str, layout: str, *, rest: str = "", element: str = "", message: str = "") -> LayoutMismatch:
     if message:
-        return LayoutMismatch(f"parsing time {_quote(text)}{message}", source=text)
-    return LayoutMismatch(f"parsing time {_quote(text)} as {_quote(layout)}: cannot parse {_quote(rest)} as {_quote(element)}", source=text)
+        return LayoutMismatch(f"parsing time {quoted(text)}{message}", source=text)
+    return LayoutMismatch(f"parsing time {quoted(text)} as {quoted(layout)}: cannot parse {quoted(rest)} as {quoted(element)}", source=text)

@@ -46,19 +46,19 @@ def parse_nanoseconds(text: str) -> int:
 def _part_nanoseconds(match: re.Match[str], text: str) -> int:
     unit = match["unit"]
     if not unit:
-        raise ExpressionError(f"time: missing unit in duration {_quoted(text)}", source=text)
+        raise ExpressionError(f"time: missing unit in duration {quoted(text)}", source=text)
     size = _NANOSECONDS.get(unit)
     if size is None:
-        raise ExpressionError(f"time: unknown unit {_quoted(unit)} in duration {_quoted(text)}", source=text)
+        raise ExpressionError(f"time: unknown unit {quoted(unit)} in duration {quoted(text)}", source=text)
     fraction = match["fraction"] or ""
     return int(match["whole"] or "0") * size + (int(fraction) * size // 10 ** len(fraction) if fraction else 0)
 
 
 def _invalid(text: str) -> ExpressionError:
-    return ExpressionError(f"time: invalid duration {_quoted(text[:_LONGEST_TEXT])}", source=text)
+    return ExpressionError(f"time: invalid duration {quoted(text[:_LONGEST_TEXT])}", source=text)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """``text`` in double quotes as Go's ``%q`` and ``time`` print it, near enough for messages."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

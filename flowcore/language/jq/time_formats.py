@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from flowcore.errors import ExpressionError
 from flowcore.language.go_layouts import MONTHS, WEEKDAYS
 from flowcore.language.jq.meter import spend
+from flowcore.language.quantities import quoted
 
 _COMPOUND = {
     "D": "%m/%d/%y", "F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y",
@@ -119,7 +120,7 @@ def parse_moment(text: str, layout: str) -> datetime:
     try:
         return _assembled(found)
     except (ValueError, OverflowError):
-        raise ExpressionError(f"failed to parse {_quote(text)} with {_quote(layout)}: out of range") from None
+        raise ExpressionError(f"failed to parse {quoted(text)} with {quoted(layout)}: out of range") from None
 
 
 def _read_fields(text: str, layout: str) -> dict[str, str]:
@@ -131,19 +132,19 @@ def _read_fields(text: str, layout: str) -> dict[str, str]:
         directive = _DIRECTIVE.match(layout, at)
         if directive is not None and directive.group(3).lstrip(":") in _READ:
             name, pattern = _READ[directive.group(3).lstrip(":")]
-            wanted = f"cannot parse {_quote(directive.group())}"
+            wanted = f"cannot parse {quoted(directive.group())}"
             match = re.compile(pattern, re.IGNORECASE if name in ("name", "weekday") else 0).match(text, position)
             at = directive.end()
         else:
             name, match = "literal", re.compile(re.escape(layout[at])).match(text, position)
-            wanted = f"expected {_quote(layout[at])}"
+            wanted = f"expected {quoted(layout[at])}"
             at += 1
         if match is None:
-            raise ExpressionError(f"failed to parse {_quote(text)} with {_quote(layout)}: {wanted}")
+            raise ExpressionError(f"failed to parse {quoted(text)} with {quoted(layout)}: {wanted}")
         found[name] = match.group().strip()
         position = match.end()
     if position < len(text):
-        raise ExpressionError(f"failed to parse {_quote(text)} with {_quote(layout)}: unparsed string {_quote(text[position:])}")
+        raise ExpressionError(f"failed to parse {quoted(text)} with {quoted(layout)}: unparsed string {quoted(text[position:])}")
     return found
 
 
@@ -179,7 +180,3 @@ def _offset(text: str) -> timezone:
     digits = text[1:].replace(":", "").ljust(6, "0")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:6]))
     return timezone(-offset if text[0] == "-" else offset)
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
