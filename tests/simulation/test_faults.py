@@ -155,8 +155,8 @@ class Dying(SqliteStore):
         """What was recorded is looked at in the end."""
         return True
 
-    async def write(self, work: Callable[[Cursor], T]) -> T:
+    async def write(self, work: Callable[[Cursor], T], *, brief: bool = False) -> T:
         self.left -= 1
         if self.left < 0:
             raise StoreError("the process is gone")
-        return await super().write(work)
+        return await super().write(work, brief=brief)
