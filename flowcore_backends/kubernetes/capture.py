@@ -6,7 +6,6 @@ container without a command cannot be wrapped, as Kubernetes does not tell what 
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from flowcore.artifacts import staging
 from flowcore.engine.messages import Invocation
 from flowcore.errors import ExecutorError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_of, text_of
+from flowcore_backends.container_paths import absolute, within
 from flowcore_backends.kubernetes.options import KubernetesOptions
 from flowcore_backends.kubernetes.scripts import AWAIT_INPUTS, AWAIT_INSTALLED, HOLD, RUN
 from flowcore_backends.kubernetes.straight_scripts import GET, PUT
@@ -186,7 +186,7 @@ def input_mounts(
     """How inputs come to their paths: mounts of the volume's files, and those that lie in a volume of the template and must be copied there."""
     mounted: list[JsonObject] = []
     copied: list[PlacedInput] = []
-    taken = [text_of(mount, "mountPath") for mount in mounts]
+    taken = [path for mount in mounts if (path := text_of(mount, "mountPath"))]
     for each in inputs:
         path = absolute(each.path, working_dir)
         if any(within(path, folder) for folder in taken):
@@ -194,15 +194,3 @@ def input_mounts(
         else:
             mounted.append({"name": VOLUME, "mountPath": path, "subPath": f"in/{each.name}"})
     return mounted, copied
-
-
-def absolute(path: str, working_dir: str) -> str:
-    """``path`` from the root. Raises ExecutorError for one that leads upwards."""
-    if ".." in path.split("/") or "\0" in path:
-        raise ExecutorError(f"the path {path!r} leads upwards; name it without '..'")
-    return posixpath.normpath("/" + posixpath.join("/", working_dir, path).lstrip("/"))
-
-
-def within(path: str, folder: str) -> bool:
-    """Whether ``path`` is ``folder`` or lies below it."""
-    return bool(folder) and (path == folder or path.startswith(folder.rstrip("/") + "/"))
