@@ -22,6 +22,7 @@ from flowcore.errors import ArtifactError, MissingArtifact
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import load_documents
 from flowcore_backends.local import LocalExecutor
+from tests.backends.passing_on import PASSES_ON
 from tests.backends.webhdfs_server import DataNode, NameNode, StandbyNode, webhdfs
 from tests.serving import serving
 
@@ -268,33 +269,13 @@ data:
   lake: |
     hdfs: {{addresses: ['http://{address}'], hdfsUser: ann, force: true, pathFormat: '/lake/{{{{workflow.name}}}}/{{{{pod.name}}}}'}}
 """
-PASSES_ON = """
-apiVersion: argoproj.io/v1alpha1
-kind: Workflow
-metadata: {name: passes}
-spec:
-  entrypoint: main
-  artifactRepositoryRef: {key: lake}
-  templates:
-  - name: main
-    steps:
-    - - {name: make, template: make}
-    - - {name: take, template: take, arguments: {artifacts: [{name: file, from: "{{steps.make.outputs.artifacts.file}}"}]}}
-  - name: make
-    script: {image: alpine, command: [sh], source: "echo made > /tmp/file"}
-    outputs: {artifacts: [{name: file, path: /tmp/file, artifactGC: {strategy: GC}}]}
-  - name: take
-    inputs: {artifacts: [{name: file, path: /tmp/in}]}
-    script: {image: alpine, command: [sh], source: "cat /tmp/in"}
-    outputs: {parameters: [{name: seen, valueFrom: {path: /tmp/in}}]}
-"""
 
 
 @pytest.mark.parametrize(("strategy", "left"), [("Never", 1), ("OnWorkflowCompletion", 0)])
 async def test_a_workflow_keeps_its_files_there_and_they_are_collected(hdfs: FileSystem, strategy: str, left: int) -> None:
     (repository,) = load_documents(REPOSITORY.format(address=hdfs.address))
     result = await flowcore.run(
-        PASSES_ON.replace("strategy: GC", f"strategy: {strategy}"), executor=LocalExecutor(), catalog=MemoryCatalog([repository.json])
+        PASSES_ON.replace("strategy: Never", f"strategy: {strategy}"), executor=LocalExecutor(), catalog=MemoryCatalog([repository.json])
     )
     assert (result.phase, result.message) == ("Succeeded", "")
     outputs = result.node("take").outputs or {}

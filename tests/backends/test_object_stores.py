@@ -20,6 +20,7 @@ from flowcore.errors import ArtifactError, InvalidWorkflow, MissingArtifact, Usa
 from flowcore.jsontypes import JsonObject
 from flowcore.manifests import load_documents
 from flowcore_backends.local import LocalExecutor
+from tests.backends.passing_on import PASSES_ON
 from tests.serving import s3_server
 
 pytest.importorskip("obstore")
@@ -116,26 +117,6 @@ data:
     s3: {{endpoint: '{server}', insecure: true, bucket: bucket, keyFormat: 'lake/{{{{workflow.name}}}}',
          accessKeySecret: {{name: keys, key: id}}, secretKeySecret: {{name: keys, key: secret}}}}
   broken: "s3: ["
-"""
-PASSES_ON = """
-apiVersion: argoproj.io/v1alpha1
-kind: Workflow
-metadata: {name: passes}
-spec:
-  entrypoint: main
-  artifactRepositoryRef: {key: lake}
-  templates:
-  - name: main
-    steps:
-    - - {name: make, template: make}
-    - - {name: take, template: take, arguments: {artifacts: [{name: file, from: "{{steps.make.outputs.artifacts.file}}"}]}}
-  - name: make
-    script: {image: alpine, command: [sh], source: "echo made > /tmp/file"}
-    outputs: {artifacts: [{name: file, path: /tmp/file}]}
-  - name: take
-    inputs: {artifacts: [{name: file, path: /tmp/in}]}
-    script: {image: alpine, command: [sh], source: "cat /tmp/in"}
-    outputs: {parameters: [{name: seen, valueFrom: {path: /tmp/in}}]}
 """
 
 
