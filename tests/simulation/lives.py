@@ -15,7 +15,7 @@ from flowcore.driving import Given, claimed, driven, restore_locks
 from flowcore.engine.engine import Engine
 from flowcore.errors import StoreError
 from flowcore.locks import MemoryLocks
-from flowcore.nodes import Node
+from flowcore.nodes import Node, Phase
 from flowcore.plan.plan import Plan, compile_plan
 from flowcore.results import RunResult
 from flowcore.runner import Run
@@ -70,16 +70,19 @@ class Simulation:
                 self.store.died()
 
 
-def shape(result: RunResult) -> dict[str, Any]:
-    """What must be equal however often a run was interrupted: all but times and the order in which rows were made."""
-    rows = {row.name: _row(row) for row in result.nodes.values()}
+def shape(result: RunResult, *, begun: bool = True) -> dict[str, Any]:
+    """What must be equal however often a run was interrupted: all but times and the order in which rows were made.
+
+    Without ``begun`` it says of work that never ended nothing of its beginning, news of which may be lost.
+    """
+    rows = {row.name: _row(row, begun=begun) for row in result.nodes.values()}
     return {"run": (result.phase, result.message, result.row.outputs), **rows}
 
 
-def _row(row: Node) -> tuple[Any, ...]:
+def _row(row: Node, *, begun: bool) -> tuple[Any, ...]:
     row = dataclasses.replace(row, seq=0, started_at=None, finished_at=None, wake_at=None, parents=tuple(sorted(row.parents)))
     if not row.phase.fulfilled:  # never begun, as what enclosed it ended first: what it was told of the queue last is chance
-        row = dataclasses.replace(row, message="", waiting=None)
+        row = dataclasses.replace(row, message="", waiting=None, phase=row.phase if begun or row.type.composite else Phase.PENDING)
     return tuple(dataclasses.asdict(row).values())
 
 
