@@ -40,7 +40,8 @@ class FakeKube:
     """The server. ``async with FakeKube() as kube`` gives one whose ``url`` goes into ``KubernetesExecutor(api_server=...)``.
 
     ``script(pattern, life)`` says what pods do whose name contains ``pattern``; others succeed at once. ``faults`` is a list to append to;
-    ``forbidden`` holds ``verb resource`` pairs that are refused, ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are,
+    ``forbidden`` holds ``verb resource`` pairs that are refused, as is all but ``granted`` (group, resource, verb) if that is given; what was is in
+    ``refused``. ``quota`` is how many unfinished pods may be, ``namespaces`` those that there are,
     ``token`` what callers must know, ``exec_protocols`` how exec is spoken. While ``away``, nobody is answered. Watches come in pieces of ``piece`` bytes, cut anywhere.
     """
 
@@ -48,6 +49,8 @@ class FakeKube:
         self.store = Store()
         self.faults: list[Fault] = []
         self.forbidden: set[str] = set()
+        self.granted: set[tuple[str, str, str]] | None = None
+        self.refused: list[str] = []
         self.namespaces: set[str] | None = None
         self.quota: int | None = None
         self.token = ""
@@ -168,7 +171,8 @@ class FakeKube:
         verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete" if name else "deletecollection"}
         verb = verbs.get(request.method) or ("watch" if "watch" in request.query else "get" if name else "list")
         part = f"{resource}/{sub}" if sub else resource
-        if f"{verb} {part}" in self.forbidden:
+        if f"{verb} {part}" in self.forbidden or (self.granted is not None and (group, part, verb) not in self.granted):
+            self.refused.append(f"{verb} {part}")
             where = f'resource "{part}" in API group "{group}" in the namespace "{namespace}"'
             raise Refused(403, "Forbidden", f'{part} is forbidden: User "tester" cannot {verb} {where}', kind=resource)
 
