@@ -87,30 +87,8 @@ def parse_duration(text: str) -> timedelta:
         raise ExpressionError(f"unable to parse {text[:_LONGEST_TEXT]} as a duration: {error.message}", source=text) from error
 
 
-def format_duration(duration: timedelta) -> str:
-    """A duration as Go prints it: ``1h30m0s``, ``1.5s``, ``300ms``, ``0s``."""
-    micros = _microseconds(duration)
-    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
-    if micros == 0:
-        return "0s"
-    if micros < 1000:
-        return f"{sign}{micros}µs"
-    if micros < 10**6:
-        return f"{sign}{_trimmed(micros, 3)}ms"
-    minutes, micros = divmod(micros, 60 * 10**6)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{sign}{text}{_trimmed(micros, 6)}s"
-
-
 def _microseconds(duration: timedelta) -> int:
     return (duration.days * 86400 + duration.seconds) * 10**6 + duration.microseconds
-
-
-def _trimmed(number: int, decimals: int) -> str:
-    """``number`` shifted right by ``decimals`` digits, without useless zeros."""
-    whole, fraction = divmod(number, 10**decimals)
-    return f"{whole}.{fraction:0{decimals}d}".rstrip("0") if fraction else str(whole)
 
 
 _DAY: Final = 86400

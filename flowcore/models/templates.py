@@ -81,13 +81,6 @@ class TemplateCall(Model):
         """Whether the call is expanded into items."""
         return bool(self.with_items) or bool(self.with_param) or self.with_sequence is not None
 
-    @property
-    def exit_hook(self) -> LifecycleHook | None:
-        """What runs when the call has ended: ``onExit``, else the hook called ``exit``."""
-        if self.on_exit:
-            return LifecycleHook(template=self.on_exit)
-        return self.hooks.get("exit")
-
 
 class Step(TemplateCall):
     """One of the steps that run side by side in a group."""

@@ -18,7 +18,6 @@ TEMPLATE_KINDS: Final = ("container", "containerSet", "steps", "script", "resour
 __all__ = [
     "TEMPLATE_KINDS",
     "apply_workflow_defaults",
-    "join_metadata",
     "merge_template_defaults",
     "merge_workflow_spec",
     "strategic_patch",
@@ -53,16 +52,6 @@ def apply_workflow_defaults(workflow: JsonObject, defaults: JsonObject) -> JsonO
     if below.get("spec") or workflow.get("spec"):
         merged["spec"] = _over(object_of(below, "spec"), object_of(workflow, "spec"), WORKFLOW_SPEC)
     return merged
-
-
-def join_metadata(metadata: JsonObject, defaults: JsonObject | None) -> JsonObject:
-    """A workflow's metadata with the labels and annotations of ``defaults`` added where it has none of that name."""
-    result = dict(metadata)
-    for kind in ("labels", "annotations"):
-        below = object_of(defaults or {}, kind)
-        if below:
-            result[kind] = {**below, **object_of(metadata, kind)}
-    return result
 
 
 def merge_template_defaults(defaults: JsonObject, template: JsonObject) -> JsonObject:

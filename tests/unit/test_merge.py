@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from flowcore.errors import InvalidWorkflow
 from flowcore.plan.merge import (
     apply_workflow_defaults,
-    join_metadata,
     merge_template_defaults,
     merge_workflow_spec,
     strategic_patch,
@@ -157,12 +156,6 @@ def test_defaults_go_beneath_a_whole_workflow() -> None:
     assert merged["metadata"] == {"name": "w", "labels": {"a": "1", "b": "2"}}
     assert merged["spec"] == {"entrypoint": "m", "parallelism": 2, "hooks": {"h": {}}, "templates": workflow["spec"]["templates"]}
     assert apply_workflow_defaults(workflow, {}) == workflow
-
-
-def test_metadata_of_defaults_is_only_added() -> None:
-    joined = join_metadata({"name": "w", "labels": {"a": "1"}}, {"labels": {"a": "0", "b": "2"}, "annotations": {"x": "y"}, "name": "no"})
-    assert joined == {"name": "w", "labels": {"a": "1", "b": "2"}, "annotations": {"x": "y"}}
-    assert join_metadata({"name": "w"}, None) == {"name": "w"}
 
 
 # --- templateDefaults -------------------------------------------------------------------------------------------------------------

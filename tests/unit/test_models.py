@@ -183,9 +183,3 @@ def test_inline_templates_nest():
 def test_whether_an_artifact_says_where_it_is(artifact, located, keyed):
     parsed = Artifact.model_validate({"name": "a", **artifact})
     assert (parsed.has_location, parsed.has_key) == (located, keyed)
-
-
-def test_exit_hooks():
-    assert Step(on_exit="old", hooks={"exit": {"template": "new"}}).exit_hook.template == "old"
-    assert Step(hooks={"exit": {"template": "new"}}).exit_hook.template == "new"
-    assert Step().exit_hook is None

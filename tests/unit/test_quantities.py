@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from flowcore.errors import ExpressionError
 from flowcore.language.quantities import (
-    format_duration,
     humanize,
     parse_duration,
     parse_go_duration,
@@ -83,29 +82,6 @@ def test_enormous_durations_are_refused(text: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         parse_duration(text)
     assert len(caught.value.message) < 500
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (0.000001, "1µs"),
-        (0.0015, "1.5ms"),
-        (0.3, "300ms"),
-        (1.5, "1.5s"),
-        (60, "1m0s"),
-        (5400, "1h30m0s"),
-        (90061.25, "25h1m1.25s"),
-        (-61, "-1m1s"),
-    ],
-)
-def test_printing_durations(seconds: float, text: str) -> None:
-    assert format_duration(timedelta(seconds=seconds)) == text
-
-
-@given(st.timedeltas(timedelta(days=-10000), timedelta(days=10000)))
-def test_printed_durations_are_read_back(duration: timedelta) -> None:
-    assert parse_go_duration(format_duration(duration)) == duration
 
 
 @given(st.text(max_size=30))
