@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from flowcore.errors import ExecutorError, ExpressionError
@@ -37,6 +38,7 @@ class EndedPods:
         self._deleting: set[asyncio.Task[None]] = set()
         self._labelling: set[asyncio.Task[None]] = set()
         self._may_label = options.completed_label
+        self._over = asyncio.Event()
 
     def add(self, phase: Phase, metadata: JsonObject) -> None:
         """The work of a pod has ended in ``phase``: begin to delete it where ``podGC`` says so, or to label it."""
@@ -77,19 +79,16 @@ class EndedPods:
                 _log.warning("run %s: ended pods are not labelled: %s", self._context.name, error)
 
     async def _delete_later(self, metadata: JsonObject) -> None:
-        try:
-            await asyncio.sleep(delete_delay(self._context.spec, self._options).total_seconds())
-        finally:  # the end of the run makes it hurry
-            await delete_pod(self._api, self._namespace, metadata)
+        with suppress(TimeoutError):  # the end of the run makes it hurry
+            await asyncio.wait_for(self._over.wait(), delete_delay(self._context.spec, self._options).total_seconds())
+        await delete_pod(self._api, self._namespace, metadata)
 
     # --- the end of the run ---------------------------------------------------------------------------------------------------------
 
     async def close(self, *, succeeded: bool) -> None:
         """The run has ended: delete what goes with it, and finish what was begun."""
-        pending = list(self._deleting)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, *self._labelling, return_exceptions=True)
+        self._over.set()
+        await asyncio.gather(*self._deleting, *self._labelling, return_exceptions=True)
         if self.strategy == _COMPLETION or (self.strategy == _SUCCESS and succeeded):
             await self._delete_all()
 

@@ -185,6 +185,27 @@ class TestEndedPods:
             await it.executor.close(it.context)
             assert object_of(object_of(it.kube.objects("pods")[0], "metadata"), "labels")[COMPLETED] == "true"
 
+    @pytest.mark.parametrize(
+        ("selector", "goes"),
+        [
+            ({"matchLabels": {"team": "a"}}, True),
+            ({"matchLabels": {"team": "b"}}, False),
+            ({"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}, True),
+            ({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["a"]}]}, False),
+            ({"matchExpressions": [{"key": "team", "operator": "Exists"}, {"key": "other", "operator": "DoesNotExist"}]}, True),
+        ],
+    )
+    async def test_pod_gc_may_be_about_some_pods_only(self, tmp_path: Path, selector: JsonObject, goes: bool) -> None:
+        spec: JsonObject = {
+            "podGC": {"strategy": "OnPodCompletion", "deleteDelayDuration": "0s", "labelSelector": selector},
+            "podMetadata": {"labels": {"team": "a"}},
+        }
+        async with scene(tmp_path, life=ends(), spec=spec) as it:
+            await it.run(invocation("succeeds"))
+            await it.executor.close(it.context)
+            left = [one for one in it.kube.objects("pods") if "deletionTimestamp" not in object_of(one, "metadata")]
+            assert (left == []) is goes
+
     async def test_without_the_right_they_are_not_and_that_is_told_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async with scene(tmp_path, life=ends()) as it:
             it.kube.forbidden.add("patch pods")
