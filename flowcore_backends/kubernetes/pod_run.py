@@ -75,11 +75,11 @@ class PodRun:
         try:
             packed = await pack_inputs(self._invocation, self._context, self._options, self._scratch, self._cluster.unreachable)
             if not await self._create(packed):
+                await self._forget_urls()
                 return Outcome(phase=Phase.FAILED)  # the engine knows why it was stopped
             outcome = await self._judge(await self._wait(packed))
             self._objects.ended(self._invocation, outcome.phase, self._view.host, self._view.pod)
-            if self._urls.tasks:
-                await delete_secret(self._cluster.api, self._namespace, self._invocation)
+            await self._forget_urls()
             return outcome
         finally:
             self._watch.forget(name)
@@ -120,11 +120,16 @@ class PodRun:
                 elif is_transient({**error.body, "code": error.status}) and waited < self._options.patience.total_seconds():
                     self._pending(error.message)
                 else:
+                    await self._forget_urls()
                     raise ExecutorError(f"template {self._invocation.template_name}: {error.message}") from error
             waited += pause
             await self._stopped_within(pause)
             pause = min(_LONGEST_QUOTA_PAUSE, pause * 2)
         return False
+
+    async def _forget_urls(self) -> None:
+        if self._urls.tasks:
+            await delete_secret(self._cluster.api, self._namespace, self._invocation)
 
     async def _adopt(self, error: ApiError) -> bool:
         """Take the pod of this name if it is ours; false if it is going away and the name will be free."""

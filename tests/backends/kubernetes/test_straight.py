@@ -382,6 +382,16 @@ async def test_what_a_pod_on_its_own_cannot_reach_is_told(server: str, tmp_path:
         assert "404" in ended.message
 
 
+async def test_a_pod_that_is_refused_leaves_no_secret(server: str, tmp_path: Path) -> None:
+    async with inputs(server, tmp_path, exec=False) as they:
+        await they.keep("nothing", os.urandom(90_000))
+        they.it.kube.forbidden.add("create pods")
+        with pytest.raises(ExecutorError, match="cannot create resource"):
+            await they.it.run(invocation("work", copying(server, "nothing", tmp_path)))
+        assert any("POST" in request and "secrets" in request for request in they.it.kube.requests)
+        assert they.it.kube.objects("secrets") == []
+
+
 async def test_without_the_right_to_make_secrets_that_is_told(server: str, tmp_path: Path) -> None:
     async with inputs(server, tmp_path, exec=False) as they:
         await they.keep("refused", os.urandom(90_000))
