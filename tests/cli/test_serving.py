@@ -63,6 +63,7 @@ def test_one_bad_backend_is_one_line() -> None:
     assert "there is no backend 'none'" in told.stderr
 
 
+@pytest.mark.timeout(120)
 def test_a_service_of_two_backends(tmp_path: Path) -> None:
     """The real command: what is marked runs on the backend of that name, all else on the first; it ends when the system asks."""
     (tmp_path / "workflow.yaml").write_text(WORKFLOW)
@@ -72,7 +73,7 @@ def test_a_service_of_two_backends(tmp_path: Path) -> None:
         try:
             assert flowcore("wait", "wf").stdout.startswith("wf Succeeded")
             service.send_signal(signal.SIGTERM)
-            told = service.communicate(timeout=30)[1]
+            told = service.communicate(timeout=60)[1]
         finally:
             service.kill()
     assert service.returncode == 0
