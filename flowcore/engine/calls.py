@@ -14,7 +14,7 @@ from typing import cast
 from flowcore.errors import AbsentOptional, ExpressionError
 from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, text_of
 from flowcore.language.scope import ABSENT, Scope
-from flowcore.language.tags import ALL, LENIENT, STEPS_AND_TASKS, Compiled, compile_tree, has_tags, pure_reference, substitute
+from flowcore.language.tags import ALL, LENIENT, STEPS_AND_TASKS, Compiled, compile_tree, pure_reference, substitute
 from flowcore.language.when import evaluate_when
 from flowcore.nodes import NodeId, Phase
 from flowcore.plan.arguments import ABSENT_ARGUMENT
@@ -105,17 +105,19 @@ def resolve_call(call: JsonObject, scope: Scope, semantics: Semantics = NEWEST) 
     strict = STEPS_AND_TASKS if semantics.waits_for_references else LENIENT
     body: JsonObject = {key: value for key, value in call.items() if key != "hooks"}
     condition = text_of(call, "when")
-    if not has_tags(body):
+    compiled = compile_tree(body)
+    if not compiled.has_tags:
         return resolve_artifacts(call, scope) if _may_hold(call, condition) else call
     names = without_artifacts(scope)
     if condition:
         resolved = substitute(condition, names, strict=strict)
         if not _may_hold(call, resolved):
             return {**call, "when": resolved}
-    marked = mark_absent(object_of(body, "arguments"), scope)
-    if marked:
-        body["arguments"] = marked
-    made = dict(substitute(body, names, strict=strict))
+    arguments = object_of(body, "arguments")
+    marked = mark_absent(arguments, scope)
+    if marked is not arguments:
+        compiled = compile_tree({**body, "arguments": marked})
+    made = dict(compiled.render(names, strict=strict))
     if "hooks" in call:
         made["hooks"] = call["hooks"]
     return resolve_artifacts(made, scope)

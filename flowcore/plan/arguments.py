@@ -14,7 +14,7 @@ from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, json_text, named, object_of, objects_of, text_of
 from flowcore.language.scope import Scope
 from flowcore.language.sources import withheld
-from flowcore.language.tags import ALL, Compiled, has_tags, substitute
+from flowcore.language.tags import ALL, Compiled, compile_tree, substitute
 from flowcore.plan.artifacts import KEY_FIELDS, LOCATIONS
 from flowcore.plan.templates import Entry
 
@@ -165,10 +165,11 @@ def _rendered(compiled: Compiled[T], first: Scope | None, scope: Scope) -> T:
 
 def substitute_again(processed: Processed, scope: Scope) -> Processed:
     """A bound template with names that were not known when it was bound, as a retry attempt has them."""
-    if not has_tags(processed.body):
+    compiled = compile_tree(processed.body)
+    if not compiled.has_tags:
         return processed
     with withheld() if processed.entry.calls is not None else nullcontext():
-        first = substitute(processed.body, scope)
+        first = compiled.render(scope)
         inputs = first.get("inputs")
         bound = inputs if isinstance(inputs, dict) else None
         inner = scope.child(_input_variables(bound, processed.entry))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from flowcore.errors import ExpressionError
 from flowcore.jsontypes import Json, JsonObject, compact
 from flowcore.language.scope import PLACEHOLDER_PREFIX, Scope
-from flowcore.language.tags import has_tags, substitute, substitute_text
+from flowcore.language.tags import compile_tree, has_tags, substitute, substitute_text
 from flowcore.models import Arguments, Parameter, Template, TemplateCall
 from flowcore.plan.validate_arguments import check_inputs, check_location, check_output_names, check_outputs, type_name
 from flowcore.plan.validate_beyond import check_template
@@ -251,10 +251,11 @@ class Walk:
     def _processed(self, template: Template, inputs: JsonObject, path: str) -> Template:
         """The template with all that is known filled in, as the engine will do it."""
         body: JsonObject = {**template.to_json(), "inputs": inputs}
-        if not has_tags(body):
+        compiled = compile_tree(body)
+        if not compiled.has_tags:
             return template
         try:
-            first = substitute(body, self._locals(template))
+            first = compiled.render(self._locals(template))
             known = first["inputs"] if isinstance(first["inputs"], dict) else {}
             return Template.model_validate(substitute(first, self._scope(template, known, first)))
         except ExpressionError as error:
