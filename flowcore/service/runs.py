@@ -201,6 +201,9 @@ class Runs:
         archived: bool = False,
     ) -> RunRow:
         """Have an ended run go on from where it failed; one of the archive is then in the live list again."""
+        if not archived:
+            run = await self._when_let_go(text, namespace)
+            text, namespace = run.name, run.namespace
         found, stored = await self._found(text, namespace, archived, self.store.load)
         made = operations.retry(
             stored.run,
@@ -283,14 +286,27 @@ class Runs:
 
         Raises UsageError for a run that has not ended, and StoreError while somebody drives it.
         """
-        run = (await find_run(self.store, text, namespace)).run
+        run = await self._when_let_go(text, namespace)
         if not run.phase.completed:
             raise UsageError(f"run {run.name} is {run.phase or 'Pending'}: only runs that have ended can be archived; stop it first")
+        return await self._put_away(run)
+
+    async def _put_away(self, run: RunRow) -> RunRow:
+        """Move a run that has ended into the archive."""
         row = archived_row(run)
         await self.store.move(run.name, archive_key(run), row, archived=True)
         await self.store.delete_document("RunExpiry", run.name, run.namespace)
         await self._archived(row)
         return row
+
+    async def _when_let_go(self, text: str, namespace: str | None) -> RunRow:
+        """A run; if it has ended, once nobody here is busy with its end any more."""
+        run = (await find_run(self.store, text, namespace)).run
+        await self._let_go(run)
+        return (await find_run(self.store, run.name, run.namespace)).run
+
+    async def _let_go(self, run: RunRow) -> None:
+        """Wait until a run that has ended is driven no more."""
 
     async def _archived(self, run: RunRow) -> None:
         """``run`` has gone into the archive."""

@@ -300,13 +300,11 @@ class Service(Runs):
             await self._ends[key].wait()
         return await super().delete(found.name, found.namespace)
 
-    async def archive(self, text: str, namespace: str | None = None) -> RunRow:
-        """Move an ended run into the archive, once it is driven here no more."""
-        found = (await find_run(self.store, text, namespace)).run
-        run = self._running.get((found.namespace, found.name))
-        if run is not None and run.phase.completed:
-            await self._ends[found.namespace, found.name].wait()
-        return await super().archive(found.name, found.namespace)
+    async def _let_go(self, run: RunRow) -> None:
+        key = (run.namespace, run.name)
+        driven_here = self._running.get(key)
+        if driven_here is not None and driven_here.phase.completed:
+            await self._ends[key].wait()
 
     async def _archived(self, run: RunRow) -> None:
         await self.expiry.archived(run)
@@ -314,7 +312,7 @@ class Service(Runs):
     async def retire(self, run: RunRow) -> None:
         """A run that has just ended, or ended long ago, is too many: it is archived if this service has an archive, else forgotten."""
         if self.archives:
-            await super().archive(run.name, run.namespace)
+            await self._put_away(run)
         else:
             await super().delete(run.name, run.namespace)
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from flowcore.clocks import SharedVirtualClock
 from flowcore.errors import UsageError
 from flowcore.jsontypes import JsonObject
 from flowcore.memory import MemoryCache
-from flowcore.ports import Invocation
+from flowcore.ports import Invocation, RunContext
 from flowcore.service import Service
 from flowcore_backends.fake import FakeExecutor
 from flowcore_backends.stores.sqlite import SqliteStore
@@ -141,6 +142,30 @@ async def test_orders_by_name_prefix_and_latest() -> None:
         assert (await one.wait(row.uid)).phase == "Succeeded"
         with pytest.raises(UsageError, match="has ended"):
             await one.stop("approval")
+
+
+async def test_a_retry_waits_until_the_end_of_the_run_is_wound_up() -> None:
+    """Its rows say already that it has ended, and its driver still clears away what it made."""
+
+    class Slow(Counting):
+        async def close(self, context: RunContext) -> None:
+            closing.set()
+            await may_close.wait()
+
+    closing, may_close = anyio.Event(), anyio.Event()
+    fake = Slow()
+    fake.when().fails()
+    one = service(fake)
+    async with one.start():
+        await one.submit(workflow("wf"))
+        await closing.wait()
+        assert (await one.get("wf")).run.phase == "Failed"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.retry, "wf")
+            await anyio.wait_all_tasks_blocked()
+            may_close.set()
+        await one.wait("wf")
+    assert fake.order == ["wf", "wf"]
 
 
 async def test_retry_resubmit_and_fork() -> None:
