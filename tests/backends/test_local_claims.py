@@ -24,8 +24,8 @@ spec:
     script:
       image: alpine
       command: [sh]
-      volumeMounts: [{name: work, mountPath: /work}]
-      source: "test -f /work/seen || { touch /work/seen; exit 1; }"
+      volumeMounts: [{name: work, mountPath: /srv}]
+      source: "test -f /srv/seen || { touch /srv/seen; exit 1; }"
 """
 
 

@@ -55,7 +55,7 @@ MAIN = container(
     ports=[{"containerPort": 80}],
     resources={"requests": {"cpu": "1"}},
     securityContext={"capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True},
-    volumeMounts=[{"name": "work", "mountPath": "/work"}],
+    volumeMounts=[{"name": "work", "mountPath": "/srv"}],
     readinessProbe={"httpGet": {"path": "/", "port": 80}},
     lifecycle={"preStop": {"exec": {"command": ["true"]}}},
 )
@@ -66,7 +66,7 @@ FULL: JsonObject = {
     "sidecars": [{"name": "one", "image": "i", "command": ["serve"], "mirrorVolumeMounts": True}, {"name": "two", "image": "nginx"}],
     "activeDeadlineSeconds": "20",
     "retryStrategy": {"limit": 2, "affinity": {"nodeAntiAffinity": {}}},
-    "inputs": {"artifacts": [{"name": "a", "path": "/in/a"}, {"name": "b", "path": "/work/b"}]},
+    "inputs": {"artifacts": [{"name": "a", "path": "/in/a"}, {"name": "b", "path": "/srv/b"}]},
     "outputs": {"artifacts": [{"name": "o", "path": "/out"}]},
     "metadata": {"labels": {"l": "m"}},
     "hostAliases": [{"ip": "2.2.2.2", "hostnames": ["two"]}],
@@ -83,7 +83,7 @@ SCRIPT: JsonObject = {"script": {"image": "i", "command": ["sh"], "source": "tru
 PARTS = PodParts(
     owner=OWNER,
     claims={"work": "wf-work"},
-    inputs=[PlacedInput("0", "/in/a"), PlacedInput("1", "/work/b")],
+    inputs=[PlacedInput("0", "/in/a"), PlacedInput("1", "/srv/b")],
     inline="QUJD",
     avoid_hosts=["n1"],
 )
