@@ -17,8 +17,9 @@ from flowcore.errors import InvalidWorkflow, UsageError
 from flowcore.jsontypes import JsonObject, object_of, strings_of, text_of
 from flowcore.plan.validate import validate
 from flowcore.service import Runs
-from flowcore.service.cron import active_of, backfill_times, child_of, last_scheduled, name_of, next_time
+from flowcore.service.cron import active_of, backfill_times, last_scheduled, name_of, next_time
 from flowcore.service.documents import put_shared
+from flowcore.service.submission import child_of
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON files; - is standard input.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the document.")]

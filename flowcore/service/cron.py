@@ -21,7 +21,6 @@ from flowcore.nodes import WorkflowPhase
 from flowcore.status.writing import time_text
 
 CRON_LABEL = "workflows.argoproj.io/cron-workflow"
-SCHEDULED = "workflows.argoproj.io/scheduled-time"
 LAST_USED = "cronworkflows.argoproj.io/last-used-schedule"
 COMPLETED_LABEL = "cronworkflows.argoproj.io/completed"
 STOPPED = "Stopped"
@@ -106,22 +105,6 @@ def _variables(cron: JsonObject) -> dict[str, Json]:
         "lastScheduledTime": cast("Json", last_scheduled(cron)),
         **_counters(cron),
     }
-
-
-def child_of(cron: JsonObject, scheduled: datetime) -> JsonObject:
-    """The Workflow of the run that was due at ``scheduled``. Equal times give equal names, so none is made twice."""
-    spec = object_of(cron, "spec")
-    extra = object_of(spec, "workflowMetadata")
-    name = name_of(cron)
-    metadata: JsonObject = {
-        "name": f"{name}-{int(scheduled.timestamp())}",
-        "labels": {**object_of(extra, "labels"), CRON_LABEL: name},
-        "annotations": {**object_of(extra, "annotations"), SCHEDULED: time_text(scheduled)},
-    }
-    namespace = text_of(object_of(cron, "metadata"), "namespace")
-    if namespace:
-        metadata["namespace"] = namespace
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": metadata, "spec": object_of(spec, "workflowSpec")}
 
 
 def backfill_times(cron: JsonObject, start: datetime, end: datetime, most: int = 1000) -> list[datetime]:

@@ -10,6 +10,7 @@ from flowcore.errors import ExpressionError, FlowError, UsageError
 from flowcore.jsontypes import JsonObject, object_of, text_of
 from flowcore.nodes import RunRow, WorkflowPhase
 from flowcore.service import cron
+from flowcore.service.submission import child_of
 from flowcore.service.waiting import Rounds, membership
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Schedules:
         except (ExpressionError, UsageError) as error:
             await self._refuse(document, "SubmissionError", f"run policy error: {error}")
             return
-        child = cron.child_of(document, due)
+        child = child_of(document, due)
         name = text_of(object_of(child, "metadata"), "name")
         namespace = text_of(object_of(document, "metadata"), "namespace") or "default"
         try:

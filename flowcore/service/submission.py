@@ -11,7 +11,8 @@ from flowcore.jsontypes import Json, JsonObject, object_of, objects_of, strings_
 from flowcore.operations.documents import with_parameters
 from flowcore.plan.artifacts import with_key
 from flowcore.plan.plan import LABEL_CLUSTER_TEMPLATE, LABEL_TEMPLATE
-from flowcore.service.cron import CRON_LABEL, SCHEDULED
+from flowcore.plan.scopes import ANNOTATION_SCHEDULED_TIME
+from flowcore.service.cron import CRON_LABEL, name_of
 
 _API = "argoproj.io/v1alpha1"
 
@@ -42,7 +43,7 @@ def workflow_from_cron(cron: JsonObject, scheduled: datetime | None = None) -> J
     }
     annotations: JsonObject = dict(object_of(extra, "annotations"))
     if scheduled is not None:
-        annotations[SCHEDULED] = scheduled.isoformat(timespec="seconds").replace("+00:00", "Z")
+        annotations[ANNOTATION_SCHEDULED_TIME] = scheduled.isoformat(timespec="seconds").replace("+00:00", "Z")
     made: JsonObject = {
         "generateName": f"{name}-",
         "labels": {**object_of(extra, "labels"), CRON_LABEL: name},
@@ -54,6 +55,13 @@ def workflow_from_cron(cron: JsonObject, scheduled: datetime | None = None) -> J
     if text_of(metadata, "namespace"):
         made["namespace"] = text_of(metadata, "namespace")
     return {"apiVersion": _API, "kind": "Workflow", "metadata": made, "spec": object_of(spec, "workflowSpec")}
+
+
+def child_of(cron: JsonObject, scheduled: datetime) -> JsonObject:
+    """The Workflow of the run that was due at ``scheduled``. Equal times give equal names, so none is made twice."""
+    made = workflow_from_cron(cron, scheduled)
+    metadata = {key: value for key, value in object_of(made, "metadata").items() if key != "generateName"}
+    return {**made, "metadata": {"name": f"{name_of(cron)}-{int(scheduled.timestamp())}", **metadata}}
 
 
 def apply_options(workflow: JsonObject, options: Mapping[str, Json]) -> JsonObject:
@@ -119,4 +127,4 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-__all__ = ["apply_options", "assignment", "workflow_from_cron", "workflow_from_template"]
+__all__ = ["apply_options", "assignment", "child_of", "workflow_from_cron", "workflow_from_template"]
