@@ -129,6 +129,7 @@ esac
 shift
 begin() { exec "$program" "$@"; }
 once() {
+  [ -z "$asked" ] || end 143
   copier=
   if [ -n "$capture" ]; then
     "$B" rm -f "$R/ctl/pipe-$N"

@@ -65,11 +65,13 @@ async def test_sidecars_run_beside_main_and_end_after_it(tmp_path: Path) -> None
         ("sleep 300", Phase.SUCCEEDED, ""),  # 143: ended by us
         ("trap '' TERM; touch /v/up; while :; do sleep 0.02; done", Phase.SUCCEEDED, ""),  # 137: killed by us
         ("trap 'exit 3' TERM; touch /v/up; while :; do sleep 0.02; done", Phase.FAILED, "side: Error (exit code 3)"),
-        ("touch /v/up; exit 5", Phase.FAILED, "side: Error (exit code 5)"),
+        ("echo $$ > /v/pid; mv /v/pid /v/up; exit 5", Phase.FAILED, "side: Error (exit code 5)"),
     ],
 )
 async def test_how_a_sidecar_ends_matters_unless_we_ended_it(tmp_path: Path, command: str, phase: Phase, message: str) -> None:
     wait = "while ! test -e /v/up; do sleep 0.02; done" if "/v/up" in command else "true"
+    if "pid" in command:  # it has ended before main does
+        wait += '; while kill -0 "$(cat /v/up)" 2>/dev/null; do sleep 0.02; done'
     async with scene(tmp_path, sidecar_grace=timedelta(seconds=0.2)) as play:
         ended = await sh(play, wait, container=SHARED, sidecars=[container("side", command, **SHARED)], **VOLUME)
         assert (ended.phase, ended.message, ended.exit_code) == (phase, message, 0)
