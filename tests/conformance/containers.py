@@ -55,7 +55,12 @@ class Containers:
         programs = images.install(folder)
         self._naps, self._orders = folder / "naps", folder / "orders"
         self._executor = part_of_backends("local", "LocalExecutor")(
-            environment={"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "NAPS": str(self._naps), "ORDERS": str(self._orders)},
+            environment={
+                "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+                "NAPS": str(self._naps),
+                "ORDERS": str(self._orders),
+                "PYTHONPATH": str(images.install_chance(folder)),
+            },
             commands=images.COMMANDS,
             visible=[folder],
             claims=Claims(folder / "claims"),

@@ -86,9 +86,23 @@ _PROGRAMS = {
 _REAL_PROGRAMS = {"argosay": _ARGOSAY, "cowsay": _COWSAY, "argocli": _ARGO}
 
 
+_CHANCE = """\
+import os, random, zlib
+random.seed(zlib.crc32(os.environ.get("ARGO_NODE_ID", "").encode()))
+"""
+
+
 def install(folder: Path) -> Path:
     """Write the programs into ``folder/bin``, which is returned."""
     return _written(folder, _PROGRAMS)
+
+
+def install_chance(folder: Path) -> Path:
+    """Have Python draw the same lots in the same node whenever a case is played; the folder that PYTHONPATH has to name."""
+    chance = folder / "chance"
+    chance.mkdir(parents=True, exist_ok=True)
+    (chance / "sitecustomize.py").write_text(_CHANCE, encoding="utf-8")
+    return chance
 
 
 def install_real(folder: Path) -> Path:
